@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Waits until the app answers. Asked often at first, when most apps come up, and never slower than every 10 ms in the
+//! first second; a refused connection costs little.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full, Limited};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::settings::{Protocol, Readiness};
+use crate::transport::{Client, ResponseBody, TransportError};
+
+/// How long one check may take. An app that has accepted may still be starting; asking it again is cheap.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the log tells why the app is not ready.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// A body of the check that is worth reading to its end, so that the connection can be kept for the first request.
+const SMALL_BODY: u64 = 64 * 1024;
+const SMALL_BODY_TIMEOUT: Duration = Duration::from_millis(10);
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static("streamgate-readiness");
+
+/// What one check found.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    NotListening(String),
+    NoAnswer,
+    Unhealthy(StatusCode),
+    NotHttp(String),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotListening(error) => write!(f, "cannot connect ({error})"),
+            Self::NoAnswer => write!(
+                f,
+                "connected, but no answer within {} s",
+                CHECK_TIMEOUT.as_secs()
+            ),
+            Self::Unhealthy(status) => write!(f, "answered with status {status}"),
+            Self::NotHttp(error) => write!(f, "connected, but the answer cannot be read ({error})"),
+        }
+    }
+}
+
+/// The app did not become ready in time.
+#[derive(Debug, thiserror::Error)]
+#[error("app is not ready at {address} after {} ms: {last}", waited.as_millis())]
+pub(crate) struct NotReady {
+    address: String,
+    waited: Duration,
+    last: Finding,
+}
+
+/// Waits until the app is ready, for at most the time that is set.
+pub(crate) async fn until_ready(
+    app: &Rc<Client<Full<Bytes>>>,
+    check: &Readiness,
+) -> Result<(), NotReady> {
+    let began_at = Instant::now();
+    let mut report_at = began_at + REPORT_INTERVAL;
+    loop {
+        let Err(finding) = ask(app, check).await else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let waited = now - began_at;
+        if waited >= check.timeout {
+            return Err(NotReady {
+                address: app.authority().to_string(),
+                waited,
+                last: finding,
+            });
+        }
+        if now >= report_at {
+            report_at = now + REPORT_INTERVAL;
+            let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(app.address = %app.authority(), waited_ms, "app is not ready yet: {finding}");
+        }
+        sleep(interval(waited)).await;
+    }
+}
+
+/// The pause before the next check.
+fn interval(waited: Duration) -> Duration {
+    let longest = Duration::from_millis(if waited < Duration::from_secs(1) {
+        10
+    } else {
+        50
+    });
+    (waited / 20).clamp(Duration::from_millis(1), longest)
+}
+
+async fn ask(app: &Rc<Client<Full<Bytes>>>, check: &Readiness) -> Result<(), Finding> {
+    match timeout(CHECK_TIMEOUT, ask_once(app, check)).await {
+        Ok(result) => result,
+        Err(_) => Err(Finding::NoAnswer),
+    }
+}
+
+async fn ask_once(app: &Rc<Client<Full<Bytes>>>, check: &Readiness) -> Result<(), Finding> {
+    if check.protocol == Protocol::Tcp {
+        let connected = app.authority().connect().await;
+        return connected
+            .map(drop)
+            .map_err(|error| Finding::NotListening(error.to_string()));
+    }
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = check
+        .path
+        .parse()
+        .expect("the path was checked when it was set");
+    request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+    let response = app.send(request).await.map_err(|error| match error {
+        TransportError::Connect { source, .. } => Finding::NotListening(source.to_string()),
+        error => Finding::NotHttp(crate::logging::chain(&error)),
+    })?;
+    let status = response.status();
+    read_if_small(response.into_body()).await;
+    if check.healthy.contains(status.as_u16()) {
+        Ok(())
+    } else {
+        Err(Finding::Unhealthy(status))
+    }
+}
+
+async fn read_if_small(body: ResponseBody<Full<Bytes>>) {
+    if body.size_hint().lower() <= SMALL_BODY {
+        let small = usize::try_from(SMALL_BODY).unwrap_or(usize::MAX);
+        let _ = timeout(SMALL_BODY_TIMEOUT, Limited::new(body, small).collect()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_begin_at_1_ms_and_stay_within_10_ms_for_the_first_second() {
+        assert_eq!(interval(Duration::ZERO), Duration::from_millis(1));
+        let mut waited = Duration::ZERO;
+        while waited < Duration::from_secs(1) {
+            assert!(interval(waited) <= Duration::from_millis(10), "{waited:?}");
+            waited += interval(waited);
+        }
+        assert_eq!(interval(Duration::from_secs(30)), Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tells, exactly once, how a body ended and how many bytes it gave. Being dropped before its end is an end too.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+/// How a body ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It gave all it had.
+    Complete,
+    /// It broke off: the error, with its causes.
+    Failed(String),
+    /// Whoever read it went away.
+    Dropped,
+}
+
+/// `inner`, and a function that is called with its end.
+#[derive(Debug)]
+pub(crate) struct Observe<F: FnOnce(End, u64), B> {
+    inner: B,
+    bytes: u64,
+    told: Option<F>,
+}
+
+impl<F: FnOnce(End, u64), B> Observe<F, B> {
+    pub(crate) fn new(inner: B, told: F) -> Self {
+        Self {
+            inner,
+            bytes: 0,
+            told: Some(told),
+        }
+    }
+
+    fn tell(&mut self, end: End) {
+        if let Some(told) = self.told.take() {
+            told(end, self.bytes);
+        }
+    }
+}
+
+impl<F, B> Body for Observe<F, B>
+where
+    F: FnOnce(End, u64) + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => self.tell(End::Complete),
+            Poll::Ready(Some(Err(error))) => self.tell(End::Failed(crate::logging::chain(error))),
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl<F: FnOnce(End, u64), B> Drop for Observe<F, B> {
+    fn drop(&mut self) {
+        self.tell(End::Dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::super::scripted::{Scripted, Step, frames};
+    use super::*;
+
+    fn observed(steps: impl IntoIterator<Item = Step>, read: bool) -> Vec<(End, u64)> {
+        let ends = RefCell::new(Vec::new());
+        let body = Observe::new(Scripted::new(steps), |end, bytes| {
+            ends.borrow_mut().push((end, bytes))
+        });
+        if read {
+            frames(body);
+        } else {
+            drop(body);
+        }
+        ends.into_inner()
+    }
+
+    #[test]
+    fn every_end_is_told_exactly_once() {
+        assert_eq!(
+            observed([Step::Data("abc"), Step::Data("de")], true),
+            [(End::Complete, 5)]
+        );
+        assert_eq!(
+            observed([Step::Data("abc"), Step::Error], true),
+            [(End::Failed("scripted".into()), 3)]
+        );
+        assert_eq!(observed([Step::Data("abc")], false), [(End::Dropped, 0)]);
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Edge: Lambda's Extensions API (2020-01-01). Registers, waits for SHUTDOWN, reports a failed start.
+//!
+//! Source: AWS, "Using the Lambda Extensions API to create extensions". An extension from `/opt/extensions` may take
+//! SHUTDOWN; the runtime process may only register without events, which is what makes Lambda send it SIGTERM.
+
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde::Deserialize;
+
+use crate::runtime_api::Failure;
+use crate::transport::{Authority, Client, ResponseBody, TransportError};
+
+const REGISTER: &str = "/2020-01-01/extension/register";
+const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
+const INIT_ERROR: &str = "/2020-01-01/extension/init/error";
+
+const NAME: HeaderName = HeaderName::from_static("lambda-extension-name");
+const IDENTIFIER: HeaderName = HeaderName::from_static("lambda-extension-identifier");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-extension-function-error-type");
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExtensionApiError {
+    #[error("extensions API {call} failed")]
+    Transport {
+        call: &'static str,
+        source: TransportError,
+    },
+    #[error("extensions API {call} broke off")]
+    Cut {
+        call: &'static str,
+        source: hyper::Error,
+    },
+    #[error("extensions API refused {call} with {status}: {message}")]
+    Refused {
+        call: &'static str,
+        status: StatusCode,
+        message: String,
+    },
+    #[error("extensions API answered register without an identifier")]
+    NoIdentifier,
+    #[error("extensions API sent an event that cannot be read")]
+    Event(#[source] serde_json::Error),
+}
+
+/// Lambda is about to end the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shutdown {
+    /// `spindown`, `timeout` or `failure`, in lower case; the documentation writes capitals.
+    pub(crate) reason: String,
+    /// How much time is left.
+    pub(crate) remaining: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(rename = "eventType")]
+    kind: String,
+    #[serde(default)]
+    shutdown_reason: String,
+    #[serde(default)]
+    deadline_ms: u64,
+}
+
+/// Which events to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Started by Lambda from `/opt/extensions`.
+    External,
+    /// Part of the runtime process.
+    Internal,
+}
+
+/// A registered extension.
+#[derive(Debug)]
+pub(crate) struct Extension {
+    client: Rc<Client<Full<Bytes>>>,
+    identifier: HeaderValue,
+}
+
+impl Extension {
+    /// Registers under this name, which for an external extension must be its file's.
+    pub(crate) async fn register(
+        authority: Authority,
+        name: &str,
+        kind: Kind,
+    ) -> Result<Self, ExtensionApiError> {
+        const CALL: &str = "register";
+        let client = Client::new(authority);
+        let mut request = Request::new(Full::from(match kind {
+            Kind::External => r#"{"events":["SHUTDOWN"]}"#,
+            Kind::Internal => r#"{"events":[]}"#,
+        }));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = REGISTER.parse().expect("a constant path");
+        let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("streamgate"));
+        request.headers_mut().insert(NAME, name);
+        let (head, _) = call(&client, CALL, request).await?.into_parts();
+        let identifier = head
+            .headers
+            .get(IDENTIFIER)
+            .cloned()
+            .ok_or(ExtensionApiError::NoIdentifier)?;
+        Ok(Self { client, identifier })
+    }
+
+    /// Tells Lambda that the extension is ready and waits, for as long as it takes, until the environment is to end.
+    pub(crate) async fn shutdown(&self) -> Result<Shutdown, ExtensionApiError> {
+        loop {
+            let response = call(
+                &self.client,
+                "event/next",
+                self.request(Method::GET, NEXT_EVENT, Bytes::new()),
+            )
+            .await?;
+            let event: Event =
+                serde_json::from_slice(response.body()).map_err(ExtensionApiError::Event)?;
+            if event.kind == "SHUTDOWN" {
+                let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(event.deadline_ms);
+                return Ok(Shutdown {
+                    reason: event.shutdown_reason.to_ascii_lowercase(),
+                    remaining: deadline
+                        .duration_since(SystemTime::now())
+                        .unwrap_or_default(),
+                });
+            }
+        }
+    }
+
+    /// Reports that the extension cannot start; it then has to exit.
+    pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), ExtensionApiError> {
+        let mut request = self.request(Method::POST, INIT_ERROR, failure.to_json());
+        request
+            .headers_mut()
+            .insert(ERROR_TYPE, HeaderValue::from_static(failure.error_type()));
+        call(&self.client, "init/error", request).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().expect("a constant path");
+        request
+            .headers_mut()
+            .insert(IDENTIFIER, self.identifier.clone());
+        request
+    }
+}
+
+async fn call(
+    client: &Rc<Client<Full<Bytes>>>,
+    call: &'static str,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, ExtensionApiError> {
+    let response: Response<ResponseBody<_>> = client
+        .send(request)
+        .await
+        .map_err(|source| ExtensionApiError::Transport { call, source })?;
+    let (head, body) = response.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(|source| ExtensionApiError::Cut { call, source })?
+        .to_bytes();
+    if !head.status.is_success() {
+        let message = String::from_utf8_lossy(&body[..body.len().min(512)]).into_owned();
+        return Err(ExtensionApiError::Refused {
+            call,
+            status: head.status,
+            message,
+        });
+    }
+    Ok(Response::from_parts(head, body))
+}

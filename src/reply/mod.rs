@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the app's response to the reply that Lambda takes. Pure.
+
+mod buffered;
+mod prelude;
+
+pub use buffered::{BUFFERED_LIMIT, buffered};
+pub use prelude::{PRELUDE_LIMIT, Prelude};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+/// A response that cannot be given in the form that its front takes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReplyError {
+    /// Status and headers do not fit before the delimiter.
+    #[error(
+        "the response's status and headers need {size} bytes as a prelude, over the limit of {PRELUDE_LIMIT}"
+    )]
+    PreludeTooLarge {
+        /// Bytes of the encoded prelude.
+        size: usize,
+    },
+    /// The reply document is larger than Lambda takes.
+    #[error(
+        "the response needs {size} bytes as a buffered reply, over the limit of {BUFFERED_LIMIT}"
+    )]
+    BufferedTooLarge {
+        /// Bytes of the encoded reply; of the body alone where reading stopped at the limit.
+        size: usize,
+    },
+}
+
+/// The response that the adapter itself gives where the app gave none that can be used.
+#[must_use]
+pub fn error_response(status: StatusCode, cause: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(format!("streamgate: {cause}\n")));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+/// Appends `"headers":{…` without its closing brace: one string per name, repeats joined, cookies left out, and none
+/// of those that the front sets itself.
+fn write_headers(json: &mut Vec<u8>, headers: &HeaderMap) {
+    json.extend_from_slice(b"\"headers\":{");
+    let mut separator = "";
+    for name in headers.keys() {
+        if *name == header::SET_COOKIE || *name == header::CONTENT_LENGTH {
+            continue;
+        }
+        json.extend_from_slice(separator.as_bytes());
+        separator = ",";
+        write_string(json, name.as_str().as_bytes());
+        json.push(b':');
+        let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let first = values.next().unwrap_or_default();
+        let mut rest = values.peekable();
+        if rest.peek().is_none() {
+            write_string(json, first);
+        } else {
+            let all: Vec<&[u8]> = std::iter::once(first).chain(rest).collect();
+            write_string(json, &all.join(&b", "[..]));
+        }
+    }
+}
+
+/// Appends `"cookies":[…],`, or nothing where there are none: each becomes a `Set-Cookie` line of its own.
+fn write_cookies(json: &mut Vec<u8>, headers: &HeaderMap) {
+    let mut separator = "\"cookies\":[";
+    for cookie in headers.get_all(header::SET_COOKIE) {
+        json.extend_from_slice(separator.as_bytes());
+        separator = ",";
+        write_string(json, cookie.as_bytes());
+    }
+    if separator == "," {
+        json.extend_from_slice(b"],");
+    }
+}
+
+/// A header value is bytes; where they are no UTF-8, each stands for the character of that number, as HTTP/1.0 had it.
+fn write_string(json: &mut Vec<u8>, bytes: &[u8]) {
+    let latin1 = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect();
+    let text = std::str::from_utf8(bytes).map_or_else(|_| latin1(bytes), str::to_owned);
+    let quoted = serde_json::Value::String(text).to_string();
+    json.extend_from_slice(quoted.as_bytes());
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Edge: Lambda's Runtime API (2018-06-01). Fetches invocations and posts replies and failures.
+//!
+//! Source: AWS, "Using the Lambda runtime API for custom runtimes" and "Building a custom runtime for AWS Lambda".
+//! What an invocation means is left to `proxy`. Invariant: no second `next` while an invocation is open, since Lambda
+//! would answer with the same event again.
+
+mod reply_body;
+pub(crate) mod wire;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use serde::Serialize;
+
+use crate::transport::{Authority, Client, ResponseBody, TransportError};
+
+pub(crate) use reply_body::ReplyBody;
+
+/// Waits between tries of a call that Lambda did not take. Their sum is well under the shortest timeout in use.
+const RETRY_INTERVALS: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(25),
+    Duration::from_millis(125),
+    Duration::from_millis(625),
+];
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuntimeApiError {
+    #[error("runtime API {call} failed")]
+    Transport {
+        call: &'static str,
+        source: TransportError,
+    },
+    #[error("runtime API {call} broke off")]
+    Cut {
+        call: &'static str,
+        source: hyper::Error,
+    },
+    #[error("runtime API refused {call} with {status}: {message}")]
+    Refused {
+        call: &'static str,
+        status: StatusCode,
+        message: String,
+    },
+    #[error("runtime API answered {call} without a usable `{header}` header")]
+    MissingHeader {
+        call: &'static str,
+        header: &'static str,
+    },
+}
+
+/// One event, and what Lambda says of it.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    /// Request id, as it stands in paths.
+    pub(crate) id: String,
+    /// Nonce of this attempt, to be echoed.
+    pub(crate) attempt: Option<HeaderValue>,
+    /// Trace header for the app.
+    pub(crate) trace: Option<HeaderValue>,
+    pub(crate) payload: Bytes,
+}
+
+/// What is reported to Lambda when an invocation, or the start, fails.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    error_type: &'static str,
+    error_message: String,
+    stack_trace: [String; 0],
+}
+
+impl Failure {
+    pub(crate) fn new(error_type: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            error_type,
+            error_message: message.into(),
+            stack_trace: [],
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Bytes {
+        // A struct of strings has no value that cannot be written.
+        Bytes::from(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    pub(crate) fn error_type(&self) -> &'static str {
+        self.error_type
+    }
+}
+
+/// The Runtime API at one authority.
+#[derive(Debug)]
+pub(crate) struct RuntimeApi {
+    client: Rc<Client<ReplyBody>>,
+}
+
+impl RuntimeApi {
+    pub(crate) fn new(authority: Authority) -> Self {
+        Self {
+            client: Client::new(authority),
+        }
+    }
+
+    /// Waits for the next event, for as long as it takes: the environment may be frozen meanwhile.
+    pub(crate) async fn next(&self) -> Result<Invocation, RuntimeApiError> {
+        const CALL: &str = "next";
+        let response = self
+            .call(
+                CALL,
+                Method::GET,
+                wire::NEXT,
+                HeaderMap::new(),
+                ReplyBody::None,
+            )
+            .await?;
+        let (head, body) = response.into_parts();
+        let payload = body
+            .collect()
+            .await
+            .map_err(|source| RuntimeApiError::Cut { call: CALL, source })?
+            .to_bytes();
+        accepted(CALL, head.status, &payload)?;
+        let id = head
+            .headers
+            .get(wire::REQUEST_ID)
+            .and_then(|id| id.to_str().ok());
+        let id = id.filter(|id| !id.is_empty() && id.bytes().all(wire::is_unreserved));
+        let missing = RuntimeApiError::MissingHeader {
+            call: CALL,
+            header: "lambda-runtime-aws-request-id",
+        };
+        // Managed Instances send some headers with empty values; an empty value is an absent one.
+        let optional = |name| {
+            head.headers
+                .get(name)
+                .filter(|value: &&HeaderValue| !value.is_empty())
+                .cloned()
+        };
+        Ok(Invocation {
+            id: id.ok_or(missing)?.to_owned(),
+            attempt: optional(wire::INVOCATION_ID),
+            trace: optional(wire::TRACE_ID),
+            payload,
+        })
+    }
+
+    /// Posts a streamed reply; returns when Lambda has taken all of it.
+    pub(crate) async fn respond_streamed(
+        &self,
+        invocation: &Invocation,
+        body: ReplyBody,
+    ) -> Result<(), RuntimeApiError> {
+        let mut headers = echo(invocation);
+        headers.insert(wire::RESPONSE_MODE, wire::STREAMING);
+        headers.insert(header::CONTENT_TYPE, wire::HTTP_INTEGRATION);
+        headers.insert(header::TRAILER, wire::ERROR_TRAILERS);
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+        self.post("response", &wire::response(&invocation.id), headers, body)
+            .await
+    }
+
+    /// Posts a whole reply. A call that breaks is repeated: Lambda takes one reply for an id and refuses the second.
+    pub(crate) async fn respond_buffered(
+        &self,
+        invocation: &Invocation,
+        json: Bytes,
+    ) -> Result<(), RuntimeApiError> {
+        self.post_document(
+            "response",
+            &wire::response(&invocation.id),
+            echo(invocation),
+            json,
+        )
+        .await
+    }
+
+    /// Reports that an invocation failed. Only before a reply has begun.
+    pub(crate) async fn fail(
+        &self,
+        invocation: &Invocation,
+        failure: &Failure,
+    ) -> Result<(), RuntimeApiError> {
+        let headers = with_error_type(echo(invocation), failure);
+        self.post_document(
+            "error",
+            &wire::error(&invocation.id),
+            headers,
+            failure.to_json(),
+        )
+        .await
+    }
+
+    /// Reports that the start failed. Only before the first `next`.
+    pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
+        let headers = with_error_type(HeaderMap::new(), failure);
+        self.post_document("init/error", wire::INIT_ERROR, headers, failure.to_json())
+            .await
+    }
+
+    async fn post_document(
+        &self,
+        call: &'static str,
+        path: &str,
+        mut headers: HeaderMap,
+        json: Bytes,
+    ) -> Result<(), RuntimeApiError> {
+        headers.insert(header::CONTENT_TYPE, wire::JSON);
+        let mut intervals = RETRY_INTERVALS.iter();
+        let mut is_repeat = false;
+        loop {
+            let body = ReplyBody::Whole(Full::new(json.clone()));
+            match (
+                self.post(call, path, headers.clone(), body).await,
+                intervals.next(),
+            ) {
+                (Err(error), Some(interval)) if error.is_passing() => {
+                    tracing::warn!(error = %crate::logging::chain(&error), "repeating a call");
+                    tokio::time::sleep(*interval).await;
+                    is_repeat = true;
+                }
+                // The first try had arrived after all.
+                (Err(RuntimeApiError::Refused { status, .. }), _)
+                    if is_repeat && status.is_client_error() =>
+                {
+                    return Ok(());
+                }
+                (result, _) => return result,
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        call: &'static str,
+        path: &str,
+        headers: HeaderMap,
+        body: ReplyBody,
+    ) -> Result<(), RuntimeApiError> {
+        let (head, body) = self
+            .call(call, Method::POST, path, headers, body)
+            .await?
+            .into_parts();
+        let answer = body
+            .collect()
+            .await
+            .map_err(|source| RuntimeApiError::Cut { call, source })?
+            .to_bytes();
+        accepted(call, head.status, &answer)
+    }
+
+    async fn call(
+        &self,
+        call: &'static str,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: ReplyBody,
+    ) -> Result<Response<ResponseBody<ReplyBody>>, RuntimeApiError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = path
+            .parse()
+            .expect("paths are constants around an id of unreserved characters");
+        *request.headers_mut() = headers;
+        self.client
+            .send(request)
+            .await
+            .map_err(|source| RuntimeApiError::Transport { call, source })
+    }
+}
+
+impl RuntimeApiError {
+    /// Whether the same call may succeed a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Cut { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            Self::MissingHeader { .. } => false,
+        }
+    }
+}
+
+fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(), RuntimeApiError> {
+    if status.is_success() {
+        return Ok(());
+    }
+    let message = String::from_utf8_lossy(&answer[..answer.len().min(512)]).into_owned();
+    Err(RuntimeApiError::Refused {
+        call,
+        status,
+        message,
+    })
+}
+
+fn echo(invocation: &Invocation) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    if let Some(attempt) = &invocation.attempt {
+        headers.insert(wire::INVOCATION_ID, attempt.clone());
+    }
+    headers
+}
+
+fn with_error_type(mut headers: HeaderMap, failure: &Failure) -> HeaderMap {
+    headers.insert(
+        wire::ERROR_TYPE,
+        HeaderValue::from_static(failure.error_type()),
+    );
+    headers
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Names of the Runtime API, and the error types that the adapter reports, each in one place.
+
+use http::{HeaderName, HeaderValue};
+
+pub(crate) const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+pub(crate) const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
+
+pub(crate) fn response(id: &str) -> String {
+    format!("/2018-06-01/runtime/invocation/{id}/response")
+}
+
+pub(crate) fn error(id: &str) -> String {
+    format!("/2018-06-01/runtime/invocation/{id}/error")
+}
+
+/// RFC 3986, section 2.3.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
+pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
+pub(crate) const INVOCATION_ID: HeaderName =
+    HeaderName::from_static("lambda-runtime-invocation-id");
+pub(crate) const RESPONSE_MODE: HeaderName =
+    HeaderName::from_static("lambda-runtime-function-response-mode");
+pub(crate) const ERROR_TYPE: HeaderName =
+    HeaderName::from_static("lambda-runtime-function-error-type");
+pub(crate) const ERROR_BODY: HeaderName =
+    HeaderName::from_static("lambda-runtime-function-error-body");
+
+pub(crate) const STREAMING: HeaderValue = HeaderValue::from_static("streaming");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Tells the front that the body begins with a prelude.
+pub(crate) const HTTP_INTEGRATION: HeaderValue =
+    HeaderValue::from_static("application/vnd.awslambda.http-integration-response");
+/// Declared with every streamed reply: whether it will fail is not known yet.
+pub(crate) const ERROR_TRAILERS: HeaderValue = HeaderValue::from_static(
+    "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+);
+
+/// Lambda records a type only if letters alone follow the dot.
+pub(crate) mod error_type {
+    /// The event cannot be made a request.
+    pub(crate) const EVENT: &str = "Function.InvalidEvent";
+    /// The app broke off its response after the head had been sent.
+    pub(crate) const APP_STREAM: &str = "Function.AppStreamBroken";
+    /// A fault of the adapter.
+    pub(crate) const ADAPTER: &str = "Runtime.AdapterFault";
+    /// The app could not be started, or ended before it was ready.
+    pub(crate) const APP_START: &str = "Runtime.AppStartFailed";
+    /// The app did not become ready in time.
+    pub(crate) const APP_NOT_READY: &str = "Runtime.AppNotReady";
+    /// A setting does not parse.
+    pub(crate) const SETTINGS: &str = "Runtime.InvalidSettings";
+}

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Settings: environment variables become typed values once, at the door.
+//!
+//! [`VARS`] is the one table. All rows are read before failing, so that one start shows every mistake. Parsing
+//! touches no clock, file or network. A value that is empty counts as not set.
+
+mod parse;
+mod vars;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+pub(crate) use parse::authority;
+pub use vars::{Alias, VARS, Var};
+
+/// What every setting's variable starts with.
+pub const PREFIX: &str = "STREAMGATE_";
+/// What the variables of AWS Lambda Web Adapter start with; those that we know are aliases.
+const WEB_ADAPTER_PREFIX: &str = "AWS_LWA_";
+/// How many edits apart a known name may be to be named as the one that was meant.
+const NEAR: usize = 4;
+
+/// The adapter's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Host at which the app is reached.
+    pub host: String,
+    /// The app's port, where the user fixed one.
+    pub port: Option<u16>,
+    /// Command line that starts the app in place of the handler.
+    pub command: Option<String>,
+    /// When the app counts as ready.
+    pub readiness: Readiness,
+    /// How replies to a function URL are sent.
+    pub invoke_mode: InvokeMode,
+    /// Host and port of a proxy in front of the Runtime API.
+    pub runtime_api_proxy: Option<(String, u16)>,
+    /// How long the app may take to stop; `None`: what Lambda grants.
+    pub shutdown_timeout: Option<Duration>,
+    /// The adapter's own log.
+    pub log: Log,
+    /// What was odd about the variables, though not wrong; for the log, once there is one.
+    pub warnings: Vec<String>,
+}
+
+/// When the app counts as ready.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Path of the check.
+    pub path: String,
+    /// Port of the check, where it is not the app's.
+    pub port: Option<u16>,
+    /// Protocol of the check.
+    pub protocol: Protocol,
+    /// Statuses that count as ready.
+    pub healthy: StatusSet,
+    /// How long the app may take.
+    pub timeout: Duration,
+}
+
+/// How readiness is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// GET of a path, and a healthy status.
+    Http,
+    /// A connection is enough.
+    Tcp,
+}
+
+/// How replies to a function URL are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvokeMode {
+    /// As the kind of event asks for.
+    Auto,
+    /// Streamed.
+    ResponseStream,
+    /// Whole.
+    Buffered,
+}
+
+/// A set of HTTP status codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusSet(Vec<RangeInclusive<u16>>);
+
+impl StatusSet {
+    /// Whether the set holds this status.
+    #[must_use]
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+/// The adapter's own log.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// Least level that is written.
+    pub level: LevelFilter,
+    /// Form of a line.
+    pub format: LogFormat,
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, with `timestamp` and `level`, which Lambda's log filter reads.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            command: None,
+            readiness: Readiness {
+                path: "/".to_owned(),
+                port: None,
+                protocol: Protocol::Http,
+                healthy: StatusSet(vec![100..=499]),
+                timeout: Duration::from_mins(1),
+            },
+            invoke_mode: InvokeMode::Auto,
+            runtime_api_proxy: None,
+            shutdown_timeout: None,
+            log: Log {
+                level: LevelFilter::INFO,
+                format: LogFormat::Text,
+            },
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Values that do not parse: every one that was found, each with its variable and what is accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingsError(Vec<BadValue>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct BadValue {
+    variable: String,
+    value: String,
+    expected: &'static str,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, bad) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(
+                f,
+                "{separator}{}=`{}` is not valid: expected {}",
+                bad.variable, bad.value, bad.expected
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// The variables of one process, read once. The stub hands its own over, so there may be two of these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// This process's variables.
+    #[must_use]
+    pub fn from_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// A variable's value, if it is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Sets a variable for the process that will be started with this environment.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// All variables, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Whether this process runs in Lambda, or in an emulator of it.
+    #[must_use]
+    pub fn is_lambda(&self) -> bool {
+        self.get("AWS_LAMBDA_RUNTIME_API").is_some()
+    }
+
+    /// Reads every row of [`VARS`].
+    ///
+    /// # Errors
+    ///
+    /// All values that do not parse, together.
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        let mut settings = Settings::default();
+        let mut bad = Vec::new();
+        for var in VARS {
+            let own = format!("{PREFIX}{}", var.name);
+            let names = std::iter::once((own.as_str(), var.set)).chain(
+                var.aliases
+                    .iter()
+                    .map(|alias| (alias.name, alias.set.unwrap_or(var.set))),
+            );
+            let found = names
+                .filter_map(|(name, set)| Some((name, set, self.get(name)?)))
+                .next();
+            let Some((variable, set, value)) = found else {
+                continue;
+            };
+            let value = value.to_string_lossy();
+            if let Err(expected) = set(&mut settings, value.trim()) {
+                bad.push(BadValue {
+                    variable: variable.to_owned(),
+                    value: value.into_owned(),
+                    expected,
+                });
+            }
+        }
+        if !bad.is_empty() {
+            return Err(SettingsError(bad));
+        }
+        self.keep_web_adapter_default(&mut settings);
+        settings.warnings = self.unknown_names();
+        Ok(settings)
+    }
+
+    /// A function that was set up for Web Adapter and names no mode sits behind a buffered URL, which is that
+    /// adapter's default; swapping the layer must not change its replies.
+    fn keep_web_adapter_default(&self, settings: &mut Settings) {
+        let set = |name: &str| self.get(name).is_some();
+        let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
+        let moved = self
+            .iter()
+            .any(|(name, _)| name.to_string_lossy().starts_with(WEB_ADAPTER_PREFIX));
+        if moved && !has_mode {
+            settings.invoke_mode = InvokeMode::Buffered;
+        }
+    }
+
+    fn unknown_names(&self) -> Vec<String> {
+        let known: Vec<String> = VARS
+            .iter()
+            .flat_map(|var| {
+                std::iter::once(format!("{PREFIX}{}", var.name))
+                    .chain(var.aliases.iter().map(|a| a.name.to_owned()))
+            })
+            .collect();
+        let ours = |name: &str| name.starts_with(PREFIX) || name.starts_with(WEB_ADAPTER_PREFIX);
+        let names = self.iter().map(|(name, _)| name.to_string_lossy());
+        names
+            .filter(|name| ours(name) && !known.iter().any(|known| known == name))
+            .map(|name| {
+                let nearest = known
+                    .iter()
+                    .min_by_key(|known| strsim::levenshtein(known, &name));
+                match nearest.filter(|nearest| strsim::levenshtein(nearest, &name) <= NEAR) {
+                    Some(nearest) => {
+                        format!("unknown setting {name} has no effect; did you mean {nearest}?")
+                    }
+                    None => format!("unknown setting {name} has no effect"),
+                }
+            })
+            .collect()
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        variables
+            .iter()
+            .copied()
+            .collect::<Environment>()
+            .settings()
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!((settings.port, settings.host.as_str()), (None, "127.0.0.1"));
+        assert_eq!(settings.invoke_mode, InvokeMode::Auto);
+        assert!(settings.warnings.is_empty());
+    }
+
+    #[test]
+    fn our_own_name_goes_before_its_aliases() {
+        let both = settings(&[
+            ("PORT", "1"),
+            ("AWS_LWA_PORT", "2"),
+            ("STREAMGATE_PORT", "3"),
+        ])
+        .unwrap();
+        assert_eq!(both.port, Some(3));
+        assert_eq!(
+            settings(&[("PORT", "1"), ("AWS_LWA_PORT", "2")])
+                .unwrap()
+                .port,
+            Some(2)
+        );
+        assert_eq!(
+            settings(&[("PORT", "1"), ("STREAMGATE_PORT", "")])
+                .unwrap()
+                .port,
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn an_alias_may_be_written_in_another_way() {
+        let settings =
+            settings(&[("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "300")]).unwrap();
+        assert!(settings.readiness.healthy.contains(299));
+        assert!(!settings.readiness.healthy.contains(300));
+    }
+
+    #[test]
+    fn every_bad_value_is_named_at_once_with_what_is_accepted() {
+        let error = settings(&[
+            ("AWS_LWA_PORT", "http"),
+            ("STREAMGATE_INVOKE_MODE", "streaming"),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "AWS_LWA_PORT=`http` is not valid: expected a port number from 1 to 65535; \
+             STREAMGATE_INVOKE_MODE=`streaming` is not valid: expected auto, response_stream or buffered"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_a_warning_with_the_nearest_known_one() {
+        let settings = settings(&[
+            ("STREAMGATE_READYNESS_PATH", "/"),
+            ("STREAMGATE_XYZZY", "1"),
+        ])
+        .unwrap();
+        assert_eq!(
+            settings.warnings,
+            [
+                "unknown setting STREAMGATE_READYNESS_PATH has no effect; did you mean STREAMGATE_READINESS_PATH?",
+                "unknown setting STREAMGATE_XYZZY has no effect",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_function_moved_from_web_adapter_keeps_its_mode() {
+        let mode = |variables: &[(&str, &str)]| settings(variables).unwrap().invoke_mode;
+        assert_eq!(mode(&[("AWS_LWA_PORT", "3000")]), InvokeMode::Buffered);
+        assert_eq!(
+            mode(&[("AWS_LWA_INVOKE_MODE", "RESPONSE_STREAM")]),
+            InvokeMode::ResponseStream
+        );
+        assert_eq!(
+            mode(&[("AWS_LWA_PORT", "3000"), ("STREAMGATE_INVOKE_MODE", "auto")]),
+            InvokeMode::Auto
+        );
+        assert_eq!(mode(&[("PORT", "3000")]), InvokeMode::Auto);
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Parsers of single values. Pure; each error says what would be accepted and leaves the variable's name to the caller.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use super::{InvokeMode, LogFormat, Protocol, StatusSet};
+
+/// What a value should have been.
+pub(super) type Expected = &'static str;
+
+pub(super) fn port(value: &str) -> Result<u16, Expected> {
+    match value.parse() {
+        Ok(0) | Err(_) => Err("a port number from 1 to 65535"),
+        Ok(port) => Ok(port),
+    }
+}
+
+/// A host that can be reached without DNS: the app is on this machine.
+pub(super) fn host(value: &str) -> Result<String, Expected> {
+    let is_name = value
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b));
+    is_name
+        .then(|| value.to_owned())
+        .ok_or("an IP address, localhost, or a name from /etc/hosts")
+}
+
+/// `host:port`, as in `AWS_LAMBDA_RUNTIME_API`.
+pub(crate) fn authority(value: &str) -> Result<(String, u16), Expected> {
+    const EXPECTED: Expected = "host:port, without a scheme or a path";
+    let (name, number) = value.rsplit_once(':').ok_or(EXPECTED)?;
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    if name.is_empty() {
+        return Err(EXPECTED);
+    }
+    Ok((
+        host(name).map_err(|_| EXPECTED)?,
+        port(number).map_err(|_| EXPECTED)?,
+    ))
+}
+
+pub(super) fn path(value: &str) -> Result<String, Expected> {
+    const EXPECTED: Expected = "a path that starts with `/` and has no spaces, such as /healthz";
+    let is_path = value.starts_with('/')
+        && http::uri::PathAndQuery::from_str(value).is_ok()
+        && !value.contains('#');
+    is_path.then(|| value.to_owned()).ok_or(EXPECTED)
+}
+
+/// Seconds (`30`, `2.5`), or a number with its unit (`500ms`, `30s`, `2m`).
+pub(super) fn duration(value: &str) -> Result<Duration, Expected> {
+    const EXPECTED: Expected =
+        "a duration such as 30, 2.5, 500ms, 30s or 2m (plain numbers are seconds)";
+    let (number, scale) = if let Some(number) = value.strip_suffix("ms") {
+        (number, 0.001)
+    } else if let Some(number) = value.strip_suffix('s') {
+        (number, 1.0)
+    } else if let Some(number) = value.strip_suffix('m') {
+        (number, 60.0)
+    } else {
+        (value, 1.0)
+    };
+    let number: f64 = number.trim().parse().map_err(|_| EXPECTED)?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| EXPECTED)
+}
+
+pub(super) fn protocol(value: &str) -> Result<Protocol, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "http" => Ok(Protocol::Http),
+        "tcp" => Ok(Protocol::Tcp),
+        _ => Err("http or tcp"),
+    }
+}
+
+pub(super) fn invoke_mode(value: &str) -> Result<InvokeMode, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "auto" => Ok(InvokeMode::Auto),
+        "response_stream" => Ok(InvokeMode::ResponseStream),
+        "buffered" => Ok(InvokeMode::Buffered),
+        _ => Err("auto, response_stream or buffered"),
+    }
+}
+
+/// A list of status codes and ranges: `100-499`, or `200,204,300-399`.
+pub(super) fn statuses(value: &str) -> Result<StatusSet, Expected> {
+    const EXPECTED: Expected =
+        "status codes and ranges from 100 to 599, such as 100-499 or 200,204,300-399";
+    let code = |text: &str| match text.trim().parse::<u16>() {
+        Ok(code @ 100..=599) => Ok(code),
+        _ => Err(EXPECTED),
+    };
+    let range = |item: &str| -> Result<RangeInclusive<u16>, Expected> {
+        let (first, last) = match item.split_once('-') {
+            Some((first, last)) => (code(first)?, code(last)?),
+            None => (code(item)?, code(item)?),
+        };
+        if first > last {
+            Err(EXPECTED)
+        } else {
+            Ok(first..=last)
+        }
+    };
+    value
+        .split(',')
+        .map(range)
+        .collect::<Result<_, _>>()
+        .map(StatusSet)
+}
+
+/// Web Adapter's older way: every status below this one is healthy.
+pub(super) fn min_unhealthy_status(value: &str) -> Result<StatusSet, Expected> {
+    match value.parse::<u16>() {
+        Ok(status @ 101..=600) => Ok(StatusSet(vec![100..=status - 1])),
+        _ => Err("a status code from 101 to 600"),
+    }
+}
+
+/// Lambda's own level names, which know FATAL where we do not.
+pub(super) fn log_level(value: &str) -> Result<LevelFilter, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "trace" => Ok(LevelFilter::TRACE),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "info" => Ok(LevelFilter::INFO),
+        "warn" => Ok(LevelFilter::WARN),
+        "error" | "fatal" => Ok(LevelFilter::ERROR),
+        "off" => Ok(LevelFilter::OFF),
+        _ => Err("trace, debug, info, warn, error or off"),
+    }
+}
+
+pub(super) fn log_format(value: &str) -> Result<LogFormat, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_a_number_from_1_to_65535() {
+        assert_eq!(port("8080"), Ok(8080));
+        for bad in ["0", "65536", "-1", "http", "80 80", ""] {
+            assert!(port(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_a_host_and_a_port() {
+        assert_eq!(authority("127.0.0.1:9001"), Ok(("127.0.0.1".into(), 9001)));
+        assert_eq!(
+            authority("sandbox.localdomain:9001"),
+            Ok(("sandbox.localdomain".into(), 9001))
+        );
+        assert_eq!(authority("[::1]:9001"), Ok(("::1".into(), 9001)));
+        for bad in [
+            "127.0.0.1",
+            "http://127.0.0.1:9001",
+            ":9001",
+            "127.0.0.1:0",
+            "127.0.0.1:9001/x",
+        ] {
+            assert!(authority(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn durations_carry_their_unit_or_are_seconds() {
+        for (text, millis) in [
+            ("30", 30_000),
+            ("2.5", 2_500),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("2m", 120_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["", "ms", "-1", "1h", "NaN", "inf", "1e400"] {
+            assert!(duration(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn statuses_are_codes_and_ranges() {
+        let set = statuses("200, 204,300-399").unwrap();
+        for (status, within) in [
+            (200, true),
+            (201, false),
+            (204, true),
+            (300, true),
+            (399, true),
+            (400, false),
+        ] {
+            assert_eq!(set.contains(status), within, "{status}");
+        }
+        assert!(min_unhealthy_status("400").unwrap().contains(399));
+        assert!(!min_unhealthy_status("400").unwrap().contains(400));
+        for bad in ["", "99", "600", "300-200", "200-", "2xx"] {
+            assert!(statuses(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_readiness_path_is_a_path() {
+        assert_eq!(path("/healthz?deep=1"), Ok("/healthz?deep=1".into()));
+        for bad in ["healthz", "", "/a b", "/a#b", "http://x/"] {
+            assert!(path(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

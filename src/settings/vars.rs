@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The table of settings: one row per variable. `docs/configuration.md` is made from it.
+
+use super::parse::{self, Expected};
+use super::{Settings, StatusSet};
+
+type Set = fn(&mut Settings, &str) -> Result<(), Expected>;
+
+/// One setting: the variable `STREAMGATE_<name>`.
+#[derive(Debug)]
+pub struct Var {
+    /// The name without its prefix.
+    pub name: &'static str,
+    /// Other variables that mean the same, in order; the first that is set counts.
+    pub aliases: &'static [Alias],
+    /// The default, as text for people.
+    pub default: &'static str,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+    pub(super) set: Set,
+}
+
+/// Another name of a setting, whose value may be written in another way.
+#[derive(Debug)]
+pub struct Alias {
+    /// The whole name.
+    pub name: &'static str,
+    pub(super) set: Option<Set>,
+}
+
+const fn alias(name: &'static str) -> Alias {
+    Alias { name, set: None }
+}
+
+/// Every setting of the adapter.
+pub const VARS: &[Var] = &[
+    Var {
+        name: "PORT",
+        aliases: &[alias("AWS_LWA_PORT"), alias("PORT")],
+        default: "launched app: 8080 if free, else any free port; attached app: 8080",
+        help: "Port on which the app listens. A launched app finds it in `PORT`.",
+        set: |s, v| parse::port(v).map(|port| s.port = Some(port)),
+    },
+    Var {
+        name: "HOST",
+        aliases: &[alias("AWS_LWA_HOST")],
+        default: "127.0.0.1",
+        help: "Host at which the app is reached: an IP address, `localhost`, or a name from `/etc/hosts`.",
+        set: |s, v| parse::host(v).map(|host| s.host = host),
+    },
+    Var {
+        name: "COMMAND",
+        aliases: &[],
+        default: "the function's handler",
+        help: "Zip functions: command line for `sh -c` that starts the app, in place of the handler.",
+        set: |s, v| {
+            s.command = Some(v.to_owned());
+            Ok(())
+        },
+    },
+    Var {
+        name: "READINESS_PATH",
+        aliases: &[alias("AWS_LWA_READINESS_CHECK_PATH")],
+        default: "/",
+        help: "Path that is fetched until the app answers with a healthy status.",
+        set: |s, v| parse::path(v).map(|path| s.readiness.path = path),
+    },
+    Var {
+        name: "READINESS_PORT",
+        aliases: &[alias("AWS_LWA_READINESS_CHECK_PORT")],
+        default: "the app's port",
+        help: "Port for the readiness check, where it is not the app's.",
+        set: |s, v| parse::port(v).map(|port| s.readiness.port = Some(port)),
+    },
+    Var {
+        name: "READINESS_PROTOCOL",
+        aliases: &[alias("AWS_LWA_READINESS_CHECK_PROTOCOL")],
+        default: "http",
+        help: "`http`: a healthy answer on the path; `tcp`: a connection is enough.",
+        set: |s, v| parse::protocol(v).map(|protocol| s.readiness.protocol = protocol),
+    },
+    Var {
+        name: "READINESS_HEALTHY",
+        aliases: &[
+            alias("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS"),
+            Alias {
+                name: "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS",
+                set: Some(|s, v| parse::min_unhealthy_status(v).map(|set| set_healthy(s, set))),
+            },
+        ],
+        default: "100-499",
+        help: "Status codes and ranges that count as ready.",
+        set: |s, v| parse::statuses(v).map(|set| set_healthy(s, set)),
+    },
+    Var {
+        name: "READINESS_TIMEOUT",
+        aliases: &[],
+        default: "60s",
+        help: "How long the app may take to become ready before its start counts as failed.",
+        set: |s, v| parse::duration(v).map(|timeout| s.readiness.timeout = timeout),
+    },
+    Var {
+        name: "INVOKE_MODE",
+        aliases: &[alias("AWS_LWA_INVOKE_MODE")],
+        default: "auto; buffered where another AWS_LWA_* variable is set and no mode is",
+        help: "`auto` and `response_stream`: replies to a function URL are streamed, which its invoke mode must be \
+               set for; `buffered`: they are sent whole.",
+        set: |s, v| parse::invoke_mode(v).map(|mode| s.invoke_mode = mode),
+    },
+    Var {
+        name: "RUNTIME_API_PROXY",
+        aliases: &[alias("AWS_LWA_LAMBDA_RUNTIME_API_PROXY")],
+        default: "none",
+        help: "`host:port` of an extension that stands between the adapter and the Runtime API. Registration still \
+               goes to Lambda itself.",
+        set: |s, v| parse::authority(v).map(|authority| s.runtime_api_proxy = Some(authority)),
+    },
+    Var {
+        name: "SHUTDOWN_TIMEOUT",
+        aliases: &[],
+        default: "what Lambda grants: 1.9s, or 450ms where the adapter is an image's entry point",
+        help: "How long the app may take to stop after SIGTERM before it gets SIGKILL.",
+        set: |s, v| parse::duration(v).map(|timeout| s.shutdown_timeout = Some(timeout)),
+    },
+    Var {
+        name: "LOG_LEVEL",
+        aliases: &[alias("AWS_LAMBDA_LOG_LEVEL")],
+        default: "info",
+        help: "Least level of the adapter's own log lines: `trace`, `debug`, `info`, `warn`, `error` or `off`.",
+        set: |s, v| parse::log_level(v).map(|level| s.log.level = level),
+    },
+    Var {
+        name: "LOG_FORMAT",
+        aliases: &[alias("AWS_LAMBDA_LOG_FORMAT")],
+        default: "text",
+        help: "`text` or `json`.",
+        set: |s, v| parse::log_format(v).map(|format| s.log.format = format),
+    },
+];
+
+fn set_healthy(settings: &mut Settings, healthy: StatusSet) {
+    settings.readiness.healthy = healthy;
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An HTTP/1.1 client bound to one authority, which keeps its connections.
+//!
+//! No task stands behind a connection: whoever waits for a response or reads its body drives it, in the same task. So
+//! bytes that the kernel has are read in the poll that asks for them, a reply's head and first chunk can leave in one
+//! write, and dropping a body closes its socket. Values stay on one thread.
+
+use std::cell::RefCell;
+use std::fs;
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a request went wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("cannot connect to {authority}")]
+    Connect {
+        authority: String,
+        source: io::Error,
+    },
+    #[error("no response from {authority}")]
+    NoResponse {
+        authority: String,
+        source: hyper::Error,
+    },
+    #[error("{authority} closed the connection before it answered")]
+    Closed { authority: String },
+}
+
+/// Host and port, resolved. There is no DNS in it: the adapter talks to its own machine only, and a static binary has
+/// no resolver that it could rely on.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    text: String,
+    addresses: Vec<SocketAddr>,
+}
+
+/// A host that is neither an address nor known to this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("host `{0}` is not an IP address and stands in no line of /etc/hosts")]
+pub(crate) struct UnknownHost(String);
+
+impl Authority {
+    pub(crate) fn resolve(host: &str, port: u16) -> Result<Self, UnknownHost> {
+        let ips: Vec<IpAddr> = match host.parse() {
+            Ok(ip) => vec![ip],
+            // An app may listen on either; a connection to the other is refused at once.
+            Err(_) if host == "localhost" => {
+                vec![[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()]
+            }
+            Err(_) => addresses_of(host, &fs::read_to_string("/etc/hosts").unwrap_or_default()),
+        };
+        if ips.is_empty() {
+            return Err(UnknownHost(host.to_owned()));
+        }
+        let text = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
+        Ok(Self {
+            text,
+            addresses: ips
+                .into_iter()
+                .map(|ip| SocketAddr::new(ip, port))
+                .collect(),
+        })
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+        let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in &self.addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // Otherwise a small write waits for the acknowledgement of the one before, for up to 40 ms.
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+}
+
+impl std::fmt::Display for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn addresses_of(host: &str, hosts_file: &str) -> Vec<IpAddr> {
+    let lines = hosts_file
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    lines
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let ip = words.next()?.parse().ok()?;
+            words.any(|name| name == host).then_some(ip)
+        })
+        .collect()
+}
+
+/// One kept connection.
+struct Connection<B: Body + 'static> {
+    sender: http1::SendRequest<B>,
+    driver: http1::Connection<TokioIo<TcpStream>, B>,
+}
+
+/// The client. `B` is the body of its requests.
+pub(crate) struct Client<B: Body + 'static> {
+    authority: Authority,
+    host: HeaderValue,
+    idle: RefCell<Vec<Connection<B>>>,
+}
+
+impl<B: Body + 'static> std::fmt::Debug for Client<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Client<B>
+where
+    B: Body + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    pub(crate) fn new(authority: Authority) -> Rc<Self> {
+        let host =
+            HeaderValue::try_from(&authority.text).unwrap_or(HeaderValue::from_static("localhost"));
+        Rc::new(Self {
+            authority,
+            host,
+            idle: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Sends a request on a kept connection that is still open, else on a new one, and waits for the head of the
+    /// response. A missing `Host` is added.
+    pub(crate) async fn send(
+        self: &Rc<Self>,
+        mut request: Request<B>,
+    ) -> Result<Response<ResponseBody<B>>, TransportError> {
+        request
+            .headers_mut()
+            .entry(header::HOST)
+            .or_insert_with(|| self.host.clone());
+        let mut connection = match self.take_idle().await {
+            Some(connection) => connection,
+            None => self.open().await?,
+        };
+        let response = connection
+            .send(request)
+            .await
+            .map_err(|source| TransportError::NoResponse {
+                authority: self.authority.text.clone(),
+                source,
+            })?
+            .ok_or_else(|| TransportError::Closed {
+                authority: self.authority.text.clone(),
+            })?;
+        Ok(response.map(|incoming| ResponseBody {
+            incoming,
+            connection: Some(connection),
+            client: Rc::clone(self),
+        }))
+    }
+
+    async fn open(&self) -> Result<Connection<B>, TransportError> {
+        let connect = |source| TransportError::Connect {
+            authority: self.authority.text.clone(),
+            source,
+        };
+        let stream = self.authority.connect().await.map_err(connect)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| connect(io::Error::other(error)))?;
+        Ok(Connection { sender, driver })
+    }
+
+    /// A kept connection whose peer has not closed it. The peer may have done so while the environment was frozen, so
+    /// the socket is asked, not a clock.
+    async fn take_idle(&self) -> Option<Connection<B>> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if poll_fn(|context| Poll::Ready(connection.poll_ready(context).is_ready())).await {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn keep(&self, connection: Connection<B>) {
+        self.idle.borrow_mut().push(connection);
+    }
+}
+
+impl<B> Connection<B>
+where
+    B: Body + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// `None`: the connection ended and there is no error to tell.
+    async fn send(&mut self, request: Request<B>) -> hyper::Result<Option<Response<Incoming>>> {
+        let mut response = pin!(self.sender.send_request(request));
+        let driver = &mut self.driver;
+        poll_fn(|context| {
+            let ended = Pin::new(&mut *driver).poll(context);
+            if let Poll::Ready(response) = response.as_mut().poll(context) {
+                return Poll::Ready(response.map(Some));
+            }
+            // The driver has told the response of its end, whatever that was; no more will come.
+            ended.map(|result| result.map(|()| None))
+        })
+        .await
+    }
+
+    /// Ready once it can carry a request. Pending also where its peer has closed it.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.driver).poll(context).is_ready() {
+            return Poll::Pending;
+        }
+        match ready!(self.sender.poll_ready(context)) {
+            Ok(()) => Poll::Ready(()),
+            Err(_) => Poll::Pending,
+        }
+    }
+}
+
+/// The body of a response. At its end the connection goes back to the client; dropped before, it closes.
+pub(crate) struct ResponseBody<B: Body + 'static> {
+    incoming: Incoming,
+    connection: Option<Connection<B>>,
+    client: Rc<Client<B>>,
+}
+
+impl<B: Body + 'static> std::fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> ResponseBody<B>
+where
+    B: Body + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn poll_driven(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let ready @ Poll::Ready(_) = Pin::new(&mut self.incoming).poll_frame(context) {
+            return ready;
+        }
+        // Asking the body is what lets the driver read; so it is driven behind the question, and asked again.
+        if let Some(connection) = &mut self.connection
+            && Pin::new(&mut connection.driver).poll(context).is_ready()
+        {
+            self.connection = None;
+        }
+        Pin::new(&mut self.incoming).poll_frame(context)
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let polled = self.poll_driven(context);
+        if let Poll::Ready(None) = polled
+            && let Some(mut connection) = self.connection.take()
+            && connection.poll_ready(context).is_ready()
+        {
+            self.client.keep(connection);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_resolve_without_dns() {
+        let hosts = "127.0.0.1 localhost\n# 10.0.0.1 gone\n169.254.79.129 sandbox.localdomain sandbox # the platform\n";
+        assert_eq!(
+            addresses_of("sandbox", hosts),
+            ["169.254.79.129".parse::<IpAddr>().unwrap()]
+        );
+        assert!(addresses_of("gone", hosts).is_empty());
+        assert!(Authority::resolve("no-such-host.invalid", 80).is_err());
+        assert_eq!(
+            Authority::resolve("::1", 80).unwrap().to_string(),
+            "[::1]:80"
+        );
+        assert_eq!(
+            Authority::resolve("localhost", 80).unwrap().addresses.len(),
+            2
+        );
+    }
+}
