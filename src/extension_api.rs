@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
 use crate::runtime_api::Failure;
-use crate::transport::{Authority, Client, ResponseBody, TransportError};
+use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
 
 const REGISTER: &str = "/2020-01-01/extension/register";
 const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
@@ -79,7 +79,7 @@ pub(crate) enum Kind {
 /// A registered extension.
 #[derive(Debug)]
 pub(crate) struct Extension {
-    client: Rc<Client<Full<Bytes>>>,
+    client: Rc<Client>,
     identifier: HeaderValue,
 }
 
@@ -92,10 +92,10 @@ impl Extension {
     ) -> Result<Self, ExtensionApiError> {
         const CALL: &str = "register";
         let client = Client::new(authority);
-        let mut request = Request::new(Full::from(match kind {
-            Kind::External => r#"{"events":["SHUTDOWN"]}"#,
-            Kind::Internal => r#"{"events":[]}"#,
-        }));
+        let mut request = Request::new(RequestBody::from(Bytes::from_static(match kind {
+            Kind::External => br#"{"events":["SHUTDOWN"]}"#,
+            Kind::Internal => br#"{"events":[]}"#,
+        })));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = REGISTER.parse().expect("a constant path");
         let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("streamgate"));
@@ -141,8 +141,8 @@ impl Extension {
         call(&self.client, "init/error", request).await.map(drop)
     }
 
-    fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
+    fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::from(body));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("a constant path");
         request
@@ -153,11 +153,11 @@ impl Extension {
 }
 
 async fn call(
-    client: &Rc<Client<Full<Bytes>>>,
+    client: &Rc<Client>,
     call: &'static str,
-    request: Request<Full<Bytes>>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Bytes>, ExtensionApiError> {
-    let response: Response<ResponseBody<_>> = client
+    let response: Response<ResponseBody> = client
         .send(request)
         .await
         .map_err(|source| ExtensionApiError::Transport { call, source })?;

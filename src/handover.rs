@@ -85,7 +85,7 @@ impl Listener {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) => {
-                    tracing::warn!(error = %crate::logging::chain(&error), "hand-over refused")
+                    tracing::warn!(error = %crate::logging::chain(&error), "hand-over refused");
                 }
             }
         }

@@ -24,12 +24,11 @@ use crate::front::Mode;
 use crate::logging::chain;
 use crate::reply::{self, BUFFERED_LIMIT, Prelude, ReplyError, error_response};
 use crate::runtime_api::wire::error_type;
-use crate::runtime_api::{Failure, Invocation, ReplyBody, RuntimeApi, RuntimeApiError};
+use crate::runtime_api::{Failure, Invocation, RuntimeApi, RuntimeApiError};
 use crate::settings::InvokeMode;
+use crate::transport::{RequestBody, ResponseBody};
 
 const X_RAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-
-type AppBody = crate::transport::ResponseBody<Full<Bytes>>;
 
 /// The way between Lambda and the app.
 #[derive(Debug)]
@@ -57,7 +56,9 @@ impl Proxy {
         };
         let mode = event.front.mode(self.invoke_mode);
         let route = format!("{} {}", event.request.method(), event.request.uri().path());
-        let response = self.ask_app(invocation, event.request).await;
+        let response = self
+            .ask_app(invocation, event.request.map(RequestBody::from))
+            .await;
         let status = response
             .as_ref()
             .map_or_else(Response::status, Response::status)
@@ -85,8 +86,8 @@ impl Proxy {
     async fn ask_app(
         &self,
         invocation: &Invocation,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<AppBody>, Response<Bytes>> {
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<ResponseBody>, Response<Bytes>> {
         if let Some(trace) = &invocation.trace {
             // Lambda's own segment is the parent, not the one that the front wrote.
             request.headers_mut().insert(X_RAY, trace.clone());
@@ -167,9 +168,7 @@ impl Proxy {
             ),
         });
         let body = Prefix::new(move |first| prelude.finish(first == First::End), body);
-        self.runtime_api
-            .respond_streamed(invocation, ReplyBody::streamed(body))
-            .await
+        self.runtime_api.respond_streamed(invocation, body).await
     }
 
     async fn buffer(
@@ -192,7 +191,7 @@ impl Proxy {
 }
 
 /// The whole response, or one of our own where it breaks off or is larger than any reply could be.
-async fn collect(response: Response<AppBody>) -> Response<Bytes> {
+async fn collect(response: Response<ResponseBody>) -> Response<Bytes> {
     let (head, body) = response.into_parts();
     match Limited::new(body, BUFFERED_LIMIT).collect().await {
         Ok(body) => Response::from_parts(head, body.to_bytes()),

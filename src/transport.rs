@@ -6,6 +6,7 @@
 //! write, and dropping a body closes its socket. Values stay on one thread.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::fs;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -17,12 +18,57 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A body that is still being made. It has no error: whoever makes it says how a failure is told to the peer.
+pub(crate) type StreamedBody = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
+
+/// The body of a request. One type for every peer, so that the binary holds one client.
+pub(crate) enum RequestBody {
+    /// Bytes of known length, or none.
+    Whole(Full<Bytes>),
+    /// Frames as they come, in chunks.
+    Streamed(StreamedBody),
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole(body) => Pin::new(body).poll_frame(context),
+            Self::Streamed(body) => body.as_mut().poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Streamed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Streamed(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// Where a request went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -117,19 +163,19 @@ fn addresses_of(host: &str, hosts_file: &str) -> Vec<IpAddr> {
 }
 
 /// One kept connection.
-struct Connection<B: Body + 'static> {
-    sender: http1::SendRequest<B>,
-    driver: http1::Connection<TokioIo<TcpStream>, B>,
+struct Connection {
+    sender: http1::SendRequest<RequestBody>,
+    driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
 }
 
-/// The client. `B` is the body of its requests.
-pub(crate) struct Client<B: Body + 'static> {
+/// The client.
+pub(crate) struct Client {
     authority: Authority,
     host: HeaderValue,
-    idle: RefCell<Vec<Connection<B>>>,
+    idle: RefCell<Vec<Connection>>,
 }
 
-impl<B: Body + 'static> std::fmt::Debug for Client<B> {
+impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
             .field("authority", &self.authority)
@@ -137,12 +183,7 @@ impl<B: Body + 'static> std::fmt::Debug for Client<B> {
     }
 }
 
-impl<B> Client<B>
-where
-    B: Body + Unpin + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+impl Client {
     pub(crate) fn new(authority: Authority) -> Rc<Self> {
         let host =
             HeaderValue::try_from(&authority.text).unwrap_or(HeaderValue::from_static("localhost"));
@@ -161,8 +202,8 @@ where
     /// response. A missing `Host` is added.
     pub(crate) async fn send(
         self: &Rc<Self>,
-        mut request: Request<B>,
-    ) -> Result<Response<ResponseBody<B>>, TransportError> {
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<ResponseBody>, TransportError> {
         request
             .headers_mut()
             .entry(header::HOST)
@@ -188,7 +229,7 @@ where
         }))
     }
 
-    async fn open(&self) -> Result<Connection<B>, TransportError> {
+    async fn open(&self) -> Result<Connection, TransportError> {
         let connect = |source| TransportError::Connect {
             authority: self.authority.text.clone(),
             source,
@@ -202,7 +243,7 @@ where
 
     /// A kept connection whose peer has not closed it. The peer may have done so while the environment was frozen, so
     /// the socket is asked, not a clock.
-    async fn take_idle(&self) -> Option<Connection<B>> {
+    async fn take_idle(&self) -> Option<Connection> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             if poll_fn(|context| Poll::Ready(connection.poll_ready(context).is_ready())).await {
@@ -211,19 +252,17 @@ where
         }
     }
 
-    fn keep(&self, connection: Connection<B>) {
+    fn keep(&self, connection: Connection) {
         self.idle.borrow_mut().push(connection);
     }
 }
 
-impl<B> Connection<B>
-where
-    B: Body + Unpin + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+impl Connection {
     /// `None`: the connection ended and there is no error to tell.
-    async fn send(&mut self, request: Request<B>) -> hyper::Result<Option<Response<Incoming>>> {
+    async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> hyper::Result<Option<Response<Incoming>>> {
         let mut response = pin!(self.sender.send_request(request));
         let driver = &mut self.driver;
         poll_fn(|context| {
@@ -250,13 +289,13 @@ where
 }
 
 /// The body of a response. At its end the connection goes back to the client; dropped before, it closes.
-pub(crate) struct ResponseBody<B: Body + 'static> {
+pub(crate) struct ResponseBody {
     incoming: Incoming,
-    connection: Option<Connection<B>>,
-    client: Rc<Client<B>>,
+    connection: Option<Connection>,
+    client: Rc<Client>,
 }
 
-impl<B: Body + 'static> std::fmt::Debug for ResponseBody<B> {
+impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseBody")
             .field("incoming", &self.incoming)
@@ -264,12 +303,7 @@ impl<B: Body + 'static> std::fmt::Debug for ResponseBody<B> {
     }
 }
 
-impl<B> ResponseBody<B>
-where
-    B: Body + Unpin + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+impl ResponseBody {
     fn poll_driven(
         &mut self,
         context: &mut Context<'_>,
@@ -287,12 +321,7 @@ where
     }
 }
 
-impl<B> Body for ResponseBody<B>
-where
-    B: Body + Unpin + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -11,10 +11,7 @@ mod stderr;
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use http_body_util::Full;
-
 use crate::transport::Client;
 
 /// How requests reach the app.
-pub(crate) type AppClient = Rc<Client<Full<Bytes>>>;
+pub(crate) type AppClient = Rc<Client>;

@@ -3,17 +3,16 @@
 //! first second; a refused connection costs little.
 
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::AppClient;
 use crate::settings::{Protocol, Readiness};
-use crate::transport::{Client, ResponseBody, TransportError};
+use crate::transport::{RequestBody, ResponseBody, TransportError};
 
 /// How long one check may take. An app that has accepted may still be starting; asking it again is cheap.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,10 +58,7 @@ pub(crate) struct NotReady {
 }
 
 /// Waits until the app is ready, for at most the time that is set.
-pub(crate) async fn until_ready(
-    app: &Rc<Client<Full<Bytes>>>,
-    check: &Readiness,
-) -> Result<(), NotReady> {
+pub(crate) async fn until_ready(app: &AppClient, check: &Readiness) -> Result<(), NotReady> {
     let began_at = Instant::now();
     let mut report_at = began_at + REPORT_INTERVAL;
     loop {
@@ -97,21 +93,21 @@ fn interval(waited: Duration) -> Duration {
     (waited / 20).clamp(Duration::from_millis(1), longest)
 }
 
-async fn ask(app: &Rc<Client<Full<Bytes>>>, check: &Readiness) -> Result<(), Finding> {
+async fn ask(app: &AppClient, check: &Readiness) -> Result<(), Finding> {
     match timeout(CHECK_TIMEOUT, ask_once(app, check)).await {
         Ok(result) => result,
         Err(_) => Err(Finding::NoAnswer),
     }
 }
 
-async fn ask_once(app: &Rc<Client<Full<Bytes>>>, check: &Readiness) -> Result<(), Finding> {
+async fn ask_once(app: &AppClient, check: &Readiness) -> Result<(), Finding> {
     if check.protocol == Protocol::Tcp {
         let connected = app.authority().connect().await;
         return connected
             .map(drop)
             .map_err(|error| Finding::NotListening(error.to_string()));
     }
-    let mut request = Request::new(Full::default());
+    let mut request = Request::new(RequestBody::from(bytes::Bytes::new()));
     *request.uri_mut() = check
         .path
         .parse()
@@ -130,7 +126,7 @@ async fn ask_once(app: &Rc<Client<Full<Bytes>>>, check: &Readiness) -> Result<()
     }
 }
 
-async fn read_if_small(body: ResponseBody<Full<Bytes>>) {
+async fn read_if_small(body: ResponseBody) {
     if body.size_hint().lower() <= SMALL_BODY {
         let small = usize::try_from(SMALL_BODY).unwrap_or(usize::MAX);
         let _ = timeout(SMALL_BODY_TIMEOUT, Limited::new(body, small).collect()).await;

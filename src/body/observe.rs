@@ -84,7 +84,7 @@ mod tests {
     fn observed(steps: impl IntoIterator<Item = Step>, read: bool) -> Vec<(End, u64)> {
         let ends = RefCell::new(Vec::new());
         let body = Observe::new(Scripted::new(steps), |end, bytes| {
-            ends.borrow_mut().push((end, bytes))
+            ends.borrow_mut().push((end, bytes));
         });
         if read {
             frames(body);

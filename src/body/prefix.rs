@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn the_prefix_does_not_wait_for_the_body() {
         assert_eq!(
-            prefixed([Step::Pending, Step::Data("a")]),
+            prefixed([Step::Pending, Step::Pending, Step::Data("a")]),
             ["body:", "pending", "a", "end"]
         );
     }

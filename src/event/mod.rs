@@ -10,7 +10,6 @@ mod target;
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
 use serde::Deserialize;
 
 use crate::front::Front;
@@ -62,7 +61,7 @@ pub struct Event {
     /// What made it.
     pub front: Front,
     /// The request, without anything that belongs to one connection.
-    pub request: Request<Full<Bytes>>,
+    pub request: Request<Bytes>,
 }
 
 /// The marks that tell the kinds apart.

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body::Body;
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 
-use crate::transport::{Authority, Client, ResponseBody, TransportError};
+use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
 
-pub(crate) use reply_body::ReplyBody;
+use reply_body::ReplyBody;
 
 /// Waits between tries of a call that Lambda did not take. Their sum is well under the shortest timeout in use.
 const RETRY_INTERVALS: [Duration; 4] = [
@@ -96,7 +97,7 @@ impl Failure {
 /// The Runtime API at one authority.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
-    client: Rc<Client<ReplyBody>>,
+    client: Rc<Client>,
 }
 
 impl RuntimeApi {
@@ -115,7 +116,7 @@ impl RuntimeApi {
                 Method::GET,
                 wire::NEXT,
                 HeaderMap::new(),
-                ReplyBody::None,
+                RequestBody::from(Bytes::new()),
             )
             .await?;
         let (head, body) = response.into_parts();
@@ -150,11 +151,16 @@ impl RuntimeApi {
     }
 
     /// Posts a streamed reply; returns when Lambda has taken all of it.
-    pub(crate) async fn respond_streamed(
+    pub(crate) async fn respond_streamed<B>(
         &self,
         invocation: &Invocation,
-        body: ReplyBody,
-    ) -> Result<(), RuntimeApiError> {
+        body: B,
+    ) -> Result<(), RuntimeApiError>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: std::error::Error + 'static,
+    {
+        let body = RequestBody::Streamed(Box::pin(ReplyBody::new(body)));
         let mut headers = echo(invocation);
         headers.insert(wire::RESPONSE_MODE, wire::STREAMING);
         headers.insert(header::CONTENT_TYPE, wire::HTTP_INTEGRATION);
@@ -216,7 +222,7 @@ impl RuntimeApi {
         let mut intervals = RETRY_INTERVALS.iter();
         let mut is_repeat = false;
         loop {
-            let body = ReplyBody::Whole(Full::new(json.clone()));
+            let body = RequestBody::from(json.clone());
             match (
                 self.post(call, path, headers.clone(), body).await,
                 intervals.next(),
@@ -242,7 +248,7 @@ impl RuntimeApi {
         call: &'static str,
         path: &str,
         headers: HeaderMap,
-        body: ReplyBody,
+        body: RequestBody,
     ) -> Result<(), RuntimeApiError> {
         let (head, body) = self
             .call(call, Method::POST, path, headers, body)
@@ -262,8 +268,8 @@ impl RuntimeApi {
         method: Method,
         path: &str,
         headers: HeaderMap,
-        body: ReplyBody,
-    ) -> Result<Response<ResponseBody<ReplyBody>>, RuntimeApiError> {
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, RuntimeApiError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = path

@@ -1,90 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bodies that are posted to the Runtime API.
+//! The body of a streamed reply. If what it carries breaks off, error trailers follow: never text, never a silent end.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body::{Body, Frame};
 
 use super::{Failure, wire};
 
-type BoxError = Box<dyn std::error::Error>;
-type Streamed = Pin<Box<dyn Body<Data = Bytes, Error = BoxError>>>;
+/// `inner`, with trailers in place of its error.
+pub(super) struct ReplyBody<B>(Option<B>);
 
-/// What a call to the Runtime API carries.
-pub(crate) enum ReplyBody {
-    /// Nothing.
-    None,
-    /// A document.
-    Whole(Full<Bytes>),
-    /// Frames as they come. If they break off, error trailers follow: never text, never a silent end.
-    Streamed(Option<Streamed>),
-}
-
-impl ReplyBody {
-    pub(crate) fn streamed<B>(body: B) -> Self
-    where
-        B: Body<Data = Bytes> + 'static,
-        B::Error: std::error::Error + 'static,
-    {
-        Self::Streamed(Some(Box::pin(
-            body.map_err(|error| Box::new(error) as BoxError),
-        )))
+impl<B> ReplyBody<B> {
+    pub(super) fn new(inner: B) -> Self {
+        Self(Some(inner))
     }
 }
 
-impl Body for ReplyBody {
+impl<B> Body for ReplyBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Error + 'static,
+{
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let streamed = match &mut *self {
-            Self::None => return Poll::Ready(None),
-            Self::Whole(body) => return Pin::new(body).poll_frame(context),
-            Self::Streamed(streamed) => streamed,
-        };
-        let Some(body) = streamed else {
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(inner) = &mut self.0 else {
             return Poll::Ready(None);
         };
         loop {
-            match std::task::ready!(body.as_mut().poll_frame(context)) {
+            match ready!(Pin::new(&mut *inner).poll_frame(context)) {
                 // An empty chunk would end the reply; trailers of the app have no place in it.
                 Some(Ok(frame)) if frame.data_ref().is_none_or(Bytes::is_empty) => {}
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
-                    *streamed = None;
-                    return Poll::Ready(Some(Ok(Frame::trailers(error_trailers(&*error)))));
+                    self.0 = None;
+                    return Poll::Ready(Some(Ok(Frame::trailers(error_trailers(&error)))));
                 }
                 None => {
-                    *streamed = None;
+                    self.0 = None;
                     return Poll::Ready(None);
                 }
             }
         }
     }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::None => SizeHint::with_exact(0),
-            Self::Whole(body) => body.size_hint(),
-            Self::Streamed(_) => SizeHint::default(),
-        }
-    }
 }
 
-fn error_trailers(error: &(dyn std::error::Error + 'static)) -> HeaderMap {
+fn error_trailers(error: &(dyn Error + 'static)) -> HeaderMap {
     let message = format!(
         "the app broke off its response: {}",
         crate::logging::chain(error)
@@ -99,4 +71,50 @@ fn error_trailers(error: &(dyn std::error::Error + 'static)) -> HeaderMap {
         trailers.insert(wire::ERROR_BODY, body);
     }
     trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::scripted::{Scripted, Step, frames};
+
+    #[test]
+    fn frames_pass_and_an_error_becomes_trailers() {
+        assert_eq!(
+            frames(ReplyBody::new(Scripted::new([
+                Step::Data("a"),
+                Step::Data("b")
+            ]))),
+            ["a", "b", "end"]
+        );
+        let broken = frames(ReplyBody::new(Scripted::new([
+            Step::Data("a"),
+            Step::Error,
+        ])));
+        let trailers = r#"trailers ["lambda-runtime-function-error-type", "lambda-runtime-function-error-body"]"#;
+        assert_eq!(broken, ["a", trailers, "end"]);
+    }
+
+    #[test]
+    fn an_empty_frame_does_not_end_the_reply() {
+        assert_eq!(
+            frames(ReplyBody::new(Scripted::new([
+                Step::Data(""),
+                Step::Data("a")
+            ]))),
+            ["a", "end"]
+        );
+    }
+
+    #[test]
+    fn the_error_body_is_base64_of_an_error_document() {
+        let trailers = error_trailers(&std::io::Error::other("reset\r\nx: y"));
+        assert_eq!(trailers[wire::ERROR_TYPE], "Function.AppStreamBroken");
+        let document: serde_json::Value =
+            serde_json::from_slice(&BASE64.decode(&trailers[wire::ERROR_BODY]).unwrap()).unwrap();
+        assert_eq!(
+            document["errorMessage"],
+            "the app broke off its response: reset\r\nx: y"
+        );
+    }
 }

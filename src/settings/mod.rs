@@ -213,14 +213,12 @@ impl Environment {
         let mut bad = Vec::new();
         for var in VARS {
             let own = format!("{PREFIX}{}", var.name);
-            let names = std::iter::once((own.as_str(), var.set)).chain(
+            let mut names = std::iter::once((own.as_str(), var.set)).chain(
                 var.aliases
                     .iter()
                     .map(|alias| (alias.name, alias.set.unwrap_or(var.set))),
             );
-            let found = names
-                .filter_map(|(name, set)| Some((name, set, self.get(name)?)))
-                .next();
+            let found = names.find_map(|(name, set)| Some((name, set, self.get(name)?)));
             let Some((variable, set, value)) = found else {
                 continue;
             };
