@@ -5,12 +5,13 @@
 //! bytes that the kernel has are read in the poll that asks for them, a reply's head and first chunk can leave in one
 //! write, and dropping a body closes its socket. Values stay on one thread.
 
+mod authority;
+mod socket;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::fs;
 use std::future::{Future as _, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,7 +23,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+
+pub(crate) use authority::{Authority, UnknownHost};
+use socket::Socket;
 
 /// A body that is still being made. It has no error: whoever makes it says how a failure is told to the peer.
 pub(crate) type StreamedBody = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
@@ -87,85 +90,10 @@ pub(crate) enum TransportError {
     Closed { authority: String },
 }
 
-/// Host and port, resolved. There is no DNS in it: the adapter talks to its own machine only, and a static binary has
-/// no resolver that it could rely on.
-#[derive(Debug, Clone)]
-pub(crate) struct Authority {
-    text: String,
-    addresses: Vec<SocketAddr>,
-}
-
-/// A host that is neither an address nor known to this machine.
-#[derive(Debug, thiserror::Error)]
-#[error("host `{0}` is not an IP address and stands in no line of /etc/hosts")]
-pub(crate) struct UnknownHost(String);
-
-impl Authority {
-    pub(crate) fn resolve(host: &str, port: u16) -> Result<Self, UnknownHost> {
-        let ips: Vec<IpAddr> = match host.parse() {
-            Ok(ip) => vec![ip],
-            // An app may listen on either; a connection to the other is refused at once.
-            Err(_) if host == "localhost" => {
-                vec![[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()]
-            }
-            Err(_) => addresses_of(host, &fs::read_to_string("/etc/hosts").unwrap_or_default()),
-        };
-        if ips.is_empty() {
-            return Err(UnknownHost(host.to_owned()));
-        }
-        let text = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
-        Ok(Self {
-            text,
-            addresses: ips
-                .into_iter()
-                .map(|ip| SocketAddr::new(ip, port))
-                .collect(),
-        })
-    }
-
-    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
-        let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in &self.addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Otherwise a small write waits for the acknowledgement of the one before, for up to 40 ms.
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
-    }
-}
-
-impl std::fmt::Display for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-fn addresses_of(host: &str, hosts_file: &str) -> Vec<IpAddr> {
-    let lines = hosts_file
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
-    lines
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            let ip = words.next()?.parse().ok()?;
-            words.any(|name| name == host).then_some(ip)
-        })
-        .collect()
-}
-
 /// One kept connection.
 struct Connection {
     sender: http1::SendRequest<RequestBody>,
-    driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    driver: http1::Connection<TokioIo<Socket>, RequestBody>,
 }
 
 /// The client.
@@ -345,29 +273,5 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_resolve_without_dns() {
-        let hosts = "127.0.0.1 localhost\n# 10.0.0.1 gone\n169.254.79.129 sandbox.localdomain sandbox # the platform\n";
-        assert_eq!(
-            addresses_of("sandbox", hosts),
-            ["169.254.79.129".parse::<IpAddr>().unwrap()]
-        );
-        assert!(addresses_of("gone", hosts).is_empty());
-        assert!(Authority::resolve("no-such-host.invalid", 80).is_err());
-        assert_eq!(
-            Authority::resolve("::1", 80).unwrap().to_string(),
-            "[::1]:80"
-        );
-        assert_eq!(
-            Authority::resolve("localhost", 80).unwrap().addresses.len(),
-            2
-        );
     }
 }
