@@ -141,3 +141,77 @@ pub const VARS: &[Var] = &[
 fn set_healthy(settings: &mut Settings, healthy: StatusSet) {
     settings.readiness.healthy = healthy;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::PREFIX;
+
+    const PAGE: &str = "docs/configuration.md";
+    const BEGIN: &str = "<!-- settings: begin; `make docs` writes what follows -->\n";
+    const END: &str = "<!-- settings: end -->\n";
+
+    fn table() -> String {
+        let mut table =
+            "| Variable | Default | What it does | Also understood |\n|---|---|---|---|\n"
+                .to_owned();
+        for var in VARS {
+            let aliases: Vec<_> = var
+                .aliases
+                .iter()
+                .map(|alias| format!("`{}`", alias.name))
+                .collect();
+            let cells =
+                [var.default, var.help, &aliases.join(", ")].map(|cell| cell.replace('|', "\\|"));
+            writeln!(table, "| `{PREFIX}{}` | {} |", var.name, cells.join(" | ")).unwrap();
+        }
+        table
+    }
+
+    fn page() -> (std::path::PathBuf, String, String) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page
+            .split_once(BEGIN)
+            .expect("the page marks where the table begins");
+        let (_, after) = rest
+            .split_once(END)
+            .expect("the page marks where the table ends");
+        let expected = format!("{before}{BEGIN}{}{END}{after}", table());
+        (path, page, expected)
+    }
+
+    #[test]
+    fn the_documentation_lists_every_setting() {
+        let (_, page, expected) = page();
+        assert!(
+            page == expected,
+            "{PAGE} is not what the table says: run `make docs`"
+        );
+    }
+
+    #[test]
+    #[ignore = "writes the documentation; run by `make docs`"]
+    fn rewrite_the_documentation() {
+        let (path, _, expected) = page();
+        std::fs::write(path, expected).unwrap();
+    }
+
+    #[test]
+    fn no_two_settings_share_a_name() {
+        let mut names: Vec<_> = VARS
+            .iter()
+            .flat_map(|var| {
+                std::iter::once(format!("{PREFIX}{}", var.name))
+                    .chain(var.aliases.iter().map(|a| a.name.into()))
+            })
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

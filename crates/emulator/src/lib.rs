@@ -1,1 +1,193 @@
-//! Emulator.
+// SPDX-License-Identifier: Apache-2.0
+//! A local Lambda: a function URL in front, the Runtime API and the Extensions API behind, and an execution
+//! environment between them, with the phases, the timings and the signals of the service.
+//!
+//! It plays the service for any adapter or custom runtime and shares no code with Streamgate's own adapter: a framing
+//! mistake must not cancel out. What it claims about Lambda, with the source of each claim, is in
+//! `docs/local-lambda.md`.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use streamgate_emulator::{Emulator, Settings, Shape};
+//!
+//! let command = vec!["node".into(), "server.js".into()];
+//! let mut settings = Settings::new(Shape::Entrypoint { command });
+//! settings.port = 0;
+//! settings.inherited = std::env::vars_os().collect();
+//! let emulator = Emulator::start(settings).await?;
+//! println!("{}", emulator.url());
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `settings` | what is emulated |
+//! | `front` | the function URL; `event` builds its events, `stream` and `reply` read its answers |
+//! | `function` | invocations in turn, an environment for each |
+//! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
+//! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
+//! | `sandbox` | programs, variables, processes |
+//! | `journal` | the emulator's own log |
+
+mod clock;
+mod environment;
+mod event;
+mod extensions_api;
+mod fault;
+mod front;
+mod function;
+mod invocation;
+mod journal;
+mod reply;
+mod runtime_api;
+mod sandbox;
+mod settings;
+mod state;
+mod stream;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub use fault::Fault;
+pub use invocation::{InvocationError, ReportedError};
+pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
+pub use sandbox::SandboxError;
+pub use settings::{BrokenStreams, InvokeMode, Settings, Shape, UnknownInvokeMode, ZipRuntime};
+
+use front::Front;
+use function::Function;
+use sandbox::Sandbox;
+
+/// How long clients may take to read what is left of their responses once the environment is gone.
+const CLIENT_GRACE: Duration = Duration::from_millis(500);
+
+/// Why an [`Emulator`] did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The function's programs are not where the settings say.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// An address cannot be listened on.
+    #[error("{what} cannot listen on {address}")]
+    Bind {
+        /// Function URL or Runtime API.
+        what: &'static str,
+        /// Host and port as given.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// A running local Lambda with one function.
+///
+/// Dropping it stops everything at once; [`Emulator::shutdown`] does it in order.
+#[derive(Debug)]
+pub struct Emulator {
+    address: SocketAddr,
+    runtime_api: SocketAddr,
+    invoke_mode: InvokeMode,
+    stop_function: Option<oneshot::Sender<()>>,
+    stop_front: watch::Sender<bool>,
+    function: JoinHandle<()>,
+    front: JoinHandle<()>,
+}
+
+impl Emulator {
+    /// Checks the settings, opens the ports and begins init. The function URL answers when this returns; requests
+    /// wait for init.
+    ///
+    /// # Errors
+    /// Programs that are missing, or an address that is taken.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let (api, api_address) =
+            bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
+        let sandbox = Arc::new(Sandbox::prepare(&settings, api_address)?);
+        let (url, address) = bind("function URL", &settings.host, settings.port).await?;
+
+        let (sender, invocations) = mpsc::channel(function::QUEUE);
+        let (stop_front, front_stopped) = watch::channel(false);
+        let (stop_function, function_stopped) = oneshot::channel();
+        let front = Front::new(&settings, sender);
+        let function = Function {
+            sandbox,
+            listener: Arc::new(api),
+        };
+        Ok(Self {
+            address,
+            runtime_api: api_address,
+            invoke_mode: settings.invoke_mode,
+            stop_function: Some(stop_function),
+            stop_front,
+            function: tokio::spawn(function.run(invocations, function_stopped)),
+            front: tokio::spawn(front.serve(url, front_stopped)),
+        })
+    }
+
+    /// Where the function URL listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the Runtime API and the Extensions API listen, `AWS_LAMBDA_RUNTIME_API` of the environment.
+    #[must_use]
+    pub fn runtime_api(&self) -> SocketAddr {
+        self.runtime_api
+    }
+
+    /// The function URL, with a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The function URL's invoke mode.
+    #[must_use]
+    pub fn invoke_mode(&self) -> InvokeMode {
+        self.invoke_mode
+    }
+
+    /// Takes no more requests, shuts the environment down in order (SIGTERM, SHUTDOWN event, SIGKILL) and resolves
+    /// when all its processes are gone.
+    pub async fn shutdown(mut self) {
+        self.stop_front.send_replace(true);
+        if let Some(stop) = self.stop_function.take() {
+            // A function that has ended already has nothing left to stop.
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.function).await;
+        // A client that does not read must not hold up the end.
+        let _ = tokio::time::timeout(CLIENT_GRACE, &mut self.front).await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.function.abort();
+        self.front.abort();
+    }
+}
+
+async fn bind(
+    what: &'static str,
+    host: &str,
+    port: u16,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind {
+        what,
+        address: format!("{host}:{port}"),
+        source,
+    };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}

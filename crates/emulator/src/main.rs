@@ -1,1 +1,85 @@
-fn main() {}
+// SPDX-License-Identifier: Apache-2.0
+//! `streamgate-local`: a web app or a custom runtime behind a local Lambda.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use streamgate_emulator::{Emulator, StartError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use cli::Cli;
+
+/// Wrong usage, as command-line programs report it.
+const USAGE: u8 = 2;
+/// Stopped by a second signal: 128 and SIGINT's number, as shells report it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no failure; a closed output is nothing to report to.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            cli::report(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Why the program ended without having served.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Usage(#[from] cli::UsageError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("asynchronous runtime cannot be started")]
+    Runtime(#[from] std::io::Error),
+}
+
+impl RunError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Start(StartError::Sandbox(_)) => ExitCode::from(USAGE),
+            Self::Start(StartError::Bind { .. }) | Self::Runtime(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, RunError> {
+    let settings = cli.into_settings()?;
+    // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let emulator = Emulator::start(settings).await?;
+        cli::announce(&emulator);
+        either(&mut interrupt, &mut terminate).await;
+        Ok(tokio::select! {
+            () = emulator.shutdown() => ExitCode::SUCCESS,
+            () = either(&mut interrupt, &mut terminate) => ExitCode::from(INTERRUPTED),
+        })
+    })
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,47 @@
+# `make demo` and `make test` need nothing but the language toolchains: each installs what it uses.
+
+CMD ?=
+PORT ?= 9000
+
+.PHONY: help
+help:
+	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(PORT)"
+	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
+	@echo "make test             every test; installs what they need"
+	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
+	@echo "make lint             format, clippy, docs and dependency checks"
+	@echo "make docs             rewrites what the documentation takes from the code"
+
+.PHONY: local
+local:
+	cargo build --locked --quiet --release --package streamgate-emulator --bin streamgate-local
+
+.PHONY: demo
+demo: local
+	$(if $(CMD),,cargo build --locked --quiet --release --package streamgate-demo)
+	@$(if $(CMD),,echo "Open the page below, or:  curl -N http://127.0.0.1:$(PORT)/stream")
+	@exec target/release/streamgate-local --port $(PORT) --adapter "$$(layer/build)" -- $(or $(CMD),target/release/streamgate-demo)
+
+.PHONY: layer
+layer:
+	mkdir -p target/layer/extensions
+	install -m 755 "$$(layer/build)" target/layer/extensions/streamgate
+	install -m 755 layer/bootstrap target/layer/bootstrap
+
+.PHONY: setup
+setup:
+	integration-tests/setup/install
+
+.PHONY: test
+test: setup
+	cargo test --locked --workspace
+
+.PHONY: lint
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: docs
+docs:
+	cargo test --locked --quiet --package streamgate --lib -- --ignored rewrite_the_documentation

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One execution environment: init, invocations, shutdown.
+//!
+//! Order and timing of the phases; the rules of who may call what are in [`state`](crate::state), starting and killing
+//! processes is in [`sandbox`](crate::sandbox). A reset keeps the environment's address and `/tmp`, as on the service
+//! (source: AWS page "Understanding the Lambda execution environment lifecycle").
+
+mod shared;
+mod shutdown;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+pub(crate) use shared::Shared;
+
+use crate::clock::epoch_millis;
+use crate::fault::Fault;
+use crate::invocation::{Invocation, InvocationError};
+use crate::journal::{Entry, InitPhase, Journal};
+use crate::runtime_api;
+use crate::sandbox::{Generation, Sandbox};
+use crate::state::State;
+
+/// The on-demand limit for extensions, runtime and static code together
+/// (source: AWS page "Understanding the Lambda execution environment lifecycle").
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A started environment; dropping it closes its APIs and kills its processes.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    sandbox: Arc<Sandbox>,
+    shared: Arc<Shared>,
+    generation: Generation,
+    apis: tokio::task::JoinHandle<()>,
+    /// How long init took, until a REPORT line has told it.
+    init: Option<Duration>,
+}
+
+impl Environment {
+    /// Opens the APIs and runs init, within [`INIT_LIMIT`] or, inside an invocation, the function's timeout.
+    ///
+    /// # Errors
+    /// Whatever keeps the environment from its first event. All its processes are gone then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills what was started.
+    pub(crate) async fn start(
+        sandbox: Arc<Sandbox>,
+        listener: Arc<TcpListener>,
+        phase: InitPhase,
+    ) -> Result<Self, Fault> {
+        let began = Instant::now();
+        let limit = match phase {
+            InitPhase::Init => INIT_LIMIT,
+            InitPhase::Invoke => sandbox.timeout,
+        };
+        let shared = Arc::new(Shared::new(&sandbox));
+        let apis = tokio::spawn(runtime_api::serve(listener, Arc::clone(&shared)));
+        let generation = Generation::new(&sandbox);
+        let mut environment = Self {
+            sandbox,
+            shared,
+            generation,
+            apis,
+            init: None,
+        };
+        environment.journal().write(&Entry::InitStart {
+            runtime: environment.sandbox.describe(),
+        });
+        let outcome = tokio::time::timeout_at(began + limit, environment.init()).await;
+        let fault = match outcome {
+            Ok(Ok(())) => {
+                let duration = began.elapsed();
+                environment.journal().write(&Entry::InitDone { duration });
+                environment.init = Some(duration).filter(|_| phase == InitPhase::Init);
+                return Ok(environment);
+            }
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::InitTimeout {
+                limit,
+                missing: environment.shared.peek(State::missing_for_init),
+            },
+        };
+        environment.journal().write(&Entry::InitFailed {
+            duration: began.elapsed(),
+            phase,
+            error_type: fault.error_type().to_owned(),
+            message: fault.to_string(),
+        });
+        environment.stop(fault.shutdown_reason()).await;
+        Err(fault)
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.sandbox.journal
+    }
+
+    /// Extensions first, and the runtime process only when all of them have registered
+    /// (source: RIE `internal/lambda/rapid/handlers.go`, doInit).
+    async fn init(&self) -> Result<(), Fault> {
+        for program in &self.sandbox.extensions {
+            self.shared
+                .apply_always(|state| state.expect_extension(&program.name));
+        }
+        for program in &self.sandbox.extensions {
+            self.generation.spawn_extension(program, &self.shared)?;
+        }
+        self.or_fault(
+            self.shared
+                .until(|state| state.unregistered().next().is_none()),
+        )
+        .await?;
+        self.generation.spawn_runtime(&self.shared)?;
+        self.or_fault(self.shared.until(State::init_done)).await?;
+        self.shared.apply_always(State::close_registration);
+        Ok(())
+    }
+
+    async fn or_fault(&self, awaited: impl Future<Output = ()>) -> Result<(), Fault> {
+        tokio::select! {
+            () = awaited => Ok(()),
+            fault = self.shared.fault() => Err(fault),
+        }
+    }
+
+    /// Resolves when a process exits although no invocation is open.
+    pub(crate) async fn fault(&self) -> Fault {
+        self.shared.fault().await
+    }
+
+    /// Gives the environment an invocation and resolves when runtime and extensions are done with it. The function's
+    /// timeout runs from `began`.
+    ///
+    /// # Errors
+    /// The fault after which the environment has to be stopped. The front has been told.
+    ///
+    /// # Cancel safety
+    /// After a drop the invocation stays open; only [`Environment::stop`] makes sense then.
+    pub(crate) async fn invoke(
+        &mut self,
+        invocation: Invocation,
+        began: Instant,
+    ) -> Result<(), Fault> {
+        let request_id = invocation.request_id.to_string();
+        let deadline = began + self.sandbox.timeout;
+        let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
+        self.journal().write(&Entry::Start {
+            request_id: request_id.clone(),
+        });
+        self.shared
+            .apply_always(|state| state.begin(invocation, epoch_millis(deadline_at)));
+        let outcome = tokio::select! {
+            // A finished invocation counts as such, even if the next thing that happens is already known.
+            biased;
+            () = self.shared.until(State::invocation_done) => Ok(()),
+            fault = self.shared.fault() => Err(fault),
+            () = tokio::time::sleep_until(deadline) => Err(Fault::Timeout(self.sandbox.timeout)),
+        };
+        if let Err(fault) = &outcome {
+            let error = InvocationError::from(fault);
+            self.shared.abort(&error);
+            self.journal().write(&Entry::InvocationFailed {
+                request_id: request_id.clone(),
+                error,
+            });
+        } else {
+            self.shared.apply_always(State::end_invocation);
+        }
+        self.journal().write(&Entry::End {
+            request_id: request_id.clone(),
+        });
+        let init = self.init.take();
+        self.journal().write(&Entry::Report {
+            request_id,
+            duration: began.elapsed(),
+            memory_mb: self.sandbox.memory_mb,
+            init,
+            status: outcome.as_ref().err().map(|fault| {
+                if fault.is_timeout() {
+                    "timeout".to_owned()
+                } else {
+                    fault.error_type().to_owned()
+                }
+            }),
+        });
+        outcome
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.apis.abort();
+        self.generation.kill_all();
+    }
+}

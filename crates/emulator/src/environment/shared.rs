@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The state of one environment as its parts share it: changed under a lock, awaited without one.
+
+use tokio::sync::watch;
+
+use crate::fault::Fault;
+use crate::invocation::{Answer, InvocationError};
+use crate::journal::Journal;
+use crate::sandbox::Sandbox;
+use crate::state::State;
+
+/// [`State`] with notifications, and the constants that both APIs tell.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: watch::Sender<State>,
+    pub(crate) journal: Journal,
+    pub(crate) function_arn: String,
+    pub(crate) function_name: String,
+    pub(crate) handler: String,
+    external: Vec<String>,
+}
+
+impl Shared {
+    pub(crate) fn new(sandbox: &Sandbox) -> Self {
+        Self {
+            state: watch::Sender::new(State::new()),
+            journal: sandbox.journal.clone(),
+            function_arn: sandbox.function_arn.clone(),
+            function_name: sandbox.function_name.clone(),
+            handler: sandbox.handler.clone(),
+            external: sandbox
+                .extensions
+                .iter()
+                .map(|program| program.name.clone())
+                .collect(),
+        }
+    }
+
+    pub(crate) fn is_external(&self, name: &str) -> bool {
+        self.external.iter().any(|known| known == name)
+    }
+
+    /// Changes the state and wakes whoever waits for it, unless the change was refused.
+    pub(crate) fn apply<R, E>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut outcome = None;
+        self.state.send_if_modified(|state| {
+            let result = change(state);
+            let modified = result.is_ok();
+            outcome = Some(result);
+            modified
+        });
+        outcome.expect("the closure is called exactly once")
+    }
+
+    /// Changes the state and wakes whoever waits for it.
+    pub(crate) fn apply_always<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let outcome = self.apply(|state| Ok::<_, std::convert::Infallible>(change(state)));
+        match outcome {
+            Ok(result) => result,
+        }
+    }
+
+    /// Reads the state.
+    pub(crate) fn peek<R>(&self, read: impl FnOnce(&State) -> R) -> R {
+        read(&self.state.borrow())
+    }
+
+    /// Tries `take` after each change until it takes something.
+    pub(crate) async fn poll<R>(&self, mut take: impl FnMut(&mut State) -> Option<R>) -> R {
+        let mut changes = self.state.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if let Ok(taken) = self.apply(|state| take(state).ok_or(())) {
+                return taken;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Resolves when `condition` holds.
+    pub(crate) async fn until(&self, mut condition: impl FnMut(&State) -> bool) {
+        if self
+            .state
+            .subscribe()
+            .wait_for(|state| condition(state))
+            .await
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Resolves when the environment cannot go on.
+    pub(crate) async fn fault(&self) -> Fault {
+        self.until(|state| state.fault().is_some()).await;
+        self.peek(State::fault).expect("the first fault stays")
+    }
+
+    /// Resolves when the invocation of this sequence number was given up, with the reason.
+    pub(crate) async fn aborted(&self, sequence: u64) -> InvocationError {
+        let mut reason = None;
+        self.until(|state| {
+            reason = state.abort_reason(sequence);
+            reason.is_some()
+        })
+        .await;
+        reason.unwrap_or(InvocationError::Truncated)
+    }
+
+    /// Gives the open invocation up: a waiting front gets the error, a response under way is broken off.
+    pub(crate) fn abort(&self, error: &InvocationError) {
+        if let Some(reply_to) = self.apply_always(|state| state.abort(error)) {
+            let _ = reply_to.send(Answer::Failed(error.clone()));
+        }
+    }
+}

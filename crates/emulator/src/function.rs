@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The function: takes invocations in turn and sees to it that there is an environment for each.
+//!
+//! One environment for now, so requests queue where the service would start a second one.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::environment::Environment;
+use crate::fault::Fault;
+use crate::invocation::{Answer, Invocation};
+use crate::journal::{Entry, InitPhase};
+use crate::sandbox::Sandbox;
+
+/// Invocations that wait for the environment; a front whose invocation is one too many waits to hand it over.
+pub(crate) const QUEUE: usize = 1024;
+
+/// What an environment of the function is made from.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) listener: Arc<TcpListener>,
+}
+
+impl Function {
+    /// Serves until `stop` resolves or all fronts are gone, then shuts the environment down in order.
+    ///
+    /// Init runs at once, before any invocation, as it may on the service. An environment that fell is replaced inside
+    /// the next invocation and under the function's own timeout: the "suppressed init" of AWS page "Understanding the
+    /// Lambda execution environment lifecycle".
+    pub(crate) async fn run(
+        self,
+        mut invocations: mpsc::Receiver<Invocation>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let mut environment = tokio::select! {
+            started = self.start(InitPhase::Init) => started.ok(),
+            _ = &mut stop => return,
+        };
+        loop {
+            let invocation = tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                fault = fault_of(environment.as_ref()) => {
+                    self.reset(environment.take(), &fault).await;
+                    continue;
+                }
+                next = invocations.recv() => match next {
+                    Some(invocation) => invocation,
+                    None => break,
+                },
+            };
+            let began = Instant::now();
+            let mut current = if let Some(current) = environment.take() {
+                current
+            } else {
+                let started = tokio::select! {
+                    started = self.start(InitPhase::Invoke) => started,
+                    _ = &mut stop => return,
+                };
+                match started {
+                    Ok(started) => started,
+                    Err(fault) => {
+                        let _ = invocation.reply_to.send(Answer::Failed((&fault).into()));
+                        continue;
+                    }
+                }
+            };
+            tokio::select! {
+                outcome = current.invoke(invocation, began) => match outcome {
+                    Ok(()) => environment = Some(current),
+                    Err(fault) => self.reset(Some(current), &fault).await,
+                },
+                _ = &mut stop => {
+                    environment = Some(current);
+                    break;
+                }
+            }
+        }
+        if let Some(environment) = environment {
+            self.sandbox.journal.write(&Entry::Stopping {
+                reason: SPINDOWN,
+                message: None,
+            });
+            environment.stop(SPINDOWN).await;
+        }
+    }
+
+    async fn start(&self, phase: InitPhase) -> Result<Environment, Fault> {
+        Environment::start(Arc::clone(&self.sandbox), Arc::clone(&self.listener), phase).await
+    }
+
+    async fn reset(&self, environment: Option<Environment>, fault: &Fault) {
+        let reason = fault.shutdown_reason();
+        self.sandbox.journal.write(&Entry::Stopping {
+            reason,
+            message: Some(format!("{}: {fault}", fault.error_type())),
+        });
+        if let Some(environment) = environment {
+            environment.stop(reason).await;
+        }
+    }
+}
+
+const SPINDOWN: &str = "spindown";
+
+async fn fault_of(environment: Option<&Environment>) -> Fault {
+    match environment {
+        Some(environment) => environment.fault().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The emulator's own log: typed entries, and the lines that people read.
+//!
+//! Everything a person should know goes through one [`Journal`]; what the app and the adapter print does not, their
+//! output is inherited. START, END and REPORT read as Lambda writes them (source: AWS page "Understanding the Lambda
+//! execution environment lifecycle").
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::report_millis;
+use crate::invocation::{InvocationError, ReportedError};
+
+/// Something worth a line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Entry {
+    /// An environment starts.
+    InitStart {
+        /// What the runtime process is.
+        runtime: String,
+    },
+    /// An extension registered.
+    ExtensionRegistered {
+        /// Name it registered under.
+        name: String,
+        /// `external` or `internal`, and the events.
+        detail: String,
+    },
+    /// Init ended well.
+    InitDone {
+        /// From the start of the first process.
+        duration: Duration,
+    },
+    /// Init did not end well.
+    InitFailed {
+        /// From the start of the first process.
+        duration: Duration,
+        /// In which phase it ran.
+        phase: InitPhase,
+        /// The platform's error type.
+        error_type: String,
+        /// What happened.
+        message: String,
+    },
+    /// A runtime or an extension reported an error outside an invocation.
+    Reported {
+        /// Which call reported it.
+        call: &'static str,
+        /// Type and message.
+        error: ReportedError,
+    },
+    /// The environment got an invocation.
+    Start {
+        /// Its request id.
+        request_id: String,
+    },
+    /// The environment is done with an invocation.
+    End {
+        /// Its request id.
+        request_id: String,
+    },
+    /// What an invocation took.
+    Report {
+        /// Its request id.
+        request_id: String,
+        /// From START to END; a suppressed init is part of it.
+        duration: Duration,
+        /// The function's memory size in MB.
+        memory_mb: u32,
+        /// How long init took, if this is the first invocation after it.
+        init: Option<Duration>,
+        /// `timeout`, or an error type.
+        status: Option<String>,
+    },
+    /// An invocation failed, or its stream did.
+    InvocationFailed {
+        /// Its request id.
+        request_id: String,
+        /// Why.
+        error: InvocationError,
+    },
+    /// A stream ended with error trailers, which a function URL hides from its client.
+    StreamError {
+        /// Its request id.
+        request_id: String,
+        /// The decoded trailers.
+        error: ReportedError,
+    },
+    /// A call to one of the APIs was refused.
+    Refused {
+        /// Method and path.
+        call: String,
+        /// Status of the answer.
+        status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// The function's answer is not what the front can use.
+    BadAnswer {
+        /// Its request id.
+        request_id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The environment goes down.
+    Stopping {
+        /// `spindown`, `timeout` or `failure`.
+        reason: &'static str,
+        /// What happened, unless all is well.
+        message: Option<String>,
+    },
+    /// A process had to be killed.
+    Killed {
+        /// Which one.
+        process: String,
+        /// What it had not done.
+        reason: String,
+    },
+    /// One HTTP exchange of the function URL.
+    Access(Access),
+}
+
+/// When init runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitPhase {
+    /// On its own, before any invocation.
+    Init,
+    /// Inside an invocation, after a failed init or a reset: the "suppressed init".
+    Invoke,
+}
+
+impl fmt::Display for InitPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "init",
+            Self::Invoke => "invoke",
+        })
+    }
+}
+
+/// One HTTP exchange of the function URL.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The request's method.
+    pub method: String,
+    /// The request's path and query.
+    pub target: String,
+    /// Status sent to the client; `None` if the client left before.
+    pub status: Option<u16>,
+    /// From the request to the response's head.
+    pub first_byte: Option<Duration>,
+    /// From the request to the end of the response.
+    pub duration: Duration,
+    /// Bytes of the body handed to the client's connection.
+    pub bytes: u64,
+    /// How it ended.
+    pub end: AccessEnd,
+}
+
+/// How an HTTP exchange of the function URL ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessEnd {
+    /// The whole response was sent.
+    Complete,
+    /// The stream ended with error trailers; the client saw a clean end.
+    FunctionError(String),
+    /// The client's transfer was cut.
+    Cut(String),
+    /// The front answered itself, as the function's answer was missing or of no use.
+    Refused(String),
+    /// The client left.
+    ClientGone,
+}
+
+impl Entry {
+    fn paint(&self) -> &'static str {
+        match self {
+            Self::InitFailed { .. }
+            | Self::Reported { .. }
+            | Self::InvocationFailed { .. }
+            | Self::StreamError { .. }
+            | Self::BadAnswer { .. } => "\x1b[1;31m",
+            Self::Refused { .. } | Self::Killed { .. } => "\x1b[33m",
+            Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
+            Self::Access(access) if access.status.is_some_and(|status| status >= 500) => "\x1b[31m",
+            Self::Access(_) => "\x1b[36m",
+            _ => "\x1b[2m",
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitStart { runtime } => write!(f, "INIT_START Runtime: {runtime}"),
+            Self::ExtensionRegistered { name, detail } => {
+                write!(f, "EXTENSION\tName: {name}\tState: Registered\t{detail}")
+            }
+            Self::InitDone { duration } => write!(
+                f,
+                "INIT_DONE Init Duration: {} ms",
+                report_millis(*duration)
+            ),
+            Self::InitFailed {
+                duration,
+                phase,
+                error_type,
+                message,
+            } => write!(
+                f,
+                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n  {message}",
+                report_millis(*duration)
+            ),
+            Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
+            Self::Start { request_id } => {
+                write!(f, "START RequestId: {request_id} Version: $LATEST")
+            }
+            Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
+            Self::Report {
+                request_id,
+                duration,
+                memory_mb,
+                init,
+                status,
+            } => {
+                let billed = (*duration + init.unwrap_or_default())
+                    .as_micros()
+                    .div_ceil(1000);
+                write!(
+                    f,
+                    "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB",
+                    report_millis(*duration)
+                )?;
+                if let Some(init) = init {
+                    write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
+                }
+                match status.as_deref() {
+                    None => Ok(()),
+                    Some("timeout") => write!(f, "\tStatus: timeout"),
+                    Some(error_type) => write!(f, "\tStatus: error\tError Type: {error_type}"),
+                }
+            }
+            Self::InvocationFailed { request_id, error } => {
+                write!(f, "ERROR RequestId: {request_id} {}", error.line())
+            }
+            Self::StreamError { request_id, error } => write!(
+                f,
+                "ERROR RequestId: {request_id} the stream ended with error trailers, which the client of a function URL does not see: {error}"
+            ),
+            Self::Refused {
+                call,
+                status,
+                reason,
+            } => write!(f, "REFUSED {call} -> {status}: {reason}"),
+            Self::BadAnswer { request_id, reason } => {
+                write!(f, "ERROR RequestId: {request_id} {reason}")
+            }
+            Self::Stopping {
+                reason,
+                message: None,
+            } => write!(f, "SHUTDOWN Reason: {reason}"),
+            Self::Stopping {
+                reason,
+                message: Some(message),
+            } => write!(f, "SHUTDOWN Reason: {reason}: {message}"),
+            Self::Killed { process, reason } => write!(f, "SIGKILL {process}: {reason}"),
+            Self::Access(access) => access.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = |duration: Duration| format!("{} ms", report_millis(duration));
+        let status = self
+            .status
+            .map_or_else(|| "-".to_owned(), |status| status.to_string());
+        let first_byte = self.first_byte.map_or_else(|| "-".to_owned(), millis);
+        write!(
+            f,
+            "{} {} {status}  first byte {first_byte}  total {}  {} bytes  ",
+            self.method,
+            self.target,
+            millis(self.duration),
+            self.bytes
+        )?;
+        match &self.end {
+            AccessEnd::Complete => f.write_str("complete"),
+            AccessEnd::FunctionError(error_type) => {
+                write!(f, "ended by error trailers ({error_type})")
+            }
+            AccessEnd::Cut(reason) => write!(f, "cut: {reason}"),
+            AccessEnd::Refused(reason) => write!(f, "{reason}"),
+            AccessEnd::ClientGone => f.write_str("client gone"),
+        }
+    }
+}
+
+/// Where [`Entry`]s go. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    sink: Arc<dyn Fn(&Entry) + Send + Sync>,
+}
+
+impl Journal {
+    /// A journal that calls `sink` for each entry, in order.
+    pub fn new(sink: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+        Self {
+            sink: Arc::new(sink),
+        }
+    }
+
+    /// Lines on standard error, coloured if that is a terminal and `NO_COLOR` is not set
+    /// (source: <https://no-color.org>).
+    #[must_use]
+    pub fn stderr() -> Self {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self::new(move |entry| {
+            let line = if colour {
+                format!("{}{entry}\x1b[0m\n", entry.paint())
+            } else {
+                format!("{entry}\n")
+            };
+            // A log that nobody reads any more is no reason to stop serving.
+            let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        })
+    }
+
+    pub(crate) fn write(&self, entry: &Entry) {
+        (self.sink)(entry);
+    }
+}
+
+impl Default for Journal {
+    /// A journal that drops everything.
+    fn default() -> Self {
+        Self::new(|_| ())
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}

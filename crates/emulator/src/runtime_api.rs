@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The Runtime API, version 2018-06-01, and the listener that it shares with the Extensions API.
+//!
+//! Translates calls into transitions of [`State`] and moves response bodies to whoever waits for them. It knows no
+//! front: what the pieces of a response mean is for the front to find out. A body is always read to its end, even if
+//! nobody wants it any more, as the service does (source: AWS page "Response streaming for Lambda functions").
+
+mod response;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::environment::Shared;
+use crate::extensions_api;
+use crate::invocation::{Answer, InvocationError, ReportedError};
+use crate::journal::Entry;
+use crate::state::{Open, Refusal, RuntimeCall, State};
+use crate::wire::{self, ApiResponse};
+
+/// Largest body of a report (source: RIE-LMI `rapi/`, 1 MiB for control-plane bodies).
+const REPORT_LIMIT: usize = 1024 * 1024;
+
+/// How long the end of another connection of the runtime may take to be noticed.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// The connection is to be dropped without an answer, as the environment is going away.
+#[derive(Debug, thiserror::Error)]
+#[error("invocation was aborted")]
+struct Dropped;
+
+/// Serves both APIs to the processes of one environment until dropped.
+pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted.ok(),
+            Some(_) = connections.join_next() => None,
+        };
+        // A failed accept is a lack of file descriptors or a peer that left: the next one may work.
+        let Some((stream, _)) = stream else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        // Failing costs latency only.
+        let _ = stream.set_nodelay(true);
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(move |request| route(Arc::clone(&shared), request));
+            // Broken connections show where they matter: in the body of a response.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Result<ApiResponse, Dropped> {
+    let call = format!("{} {}", request.method(), request.uri().path());
+    let response = dispatch(&shared, request).await?;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let reason = response
+            .body()
+            .clone()
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let reason = String::from_utf8_lossy(&reason.unwrap_or_default())
+            .trim()
+            .to_owned();
+        shared.journal.write(&Entry::Refused {
+            call,
+            status: status.as_u16(),
+            reason,
+        });
+    }
+    Ok(response)
+}
+
+async fn dispatch(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<ApiResponse, Dropped> {
+    let path = request.uri().path().to_owned();
+    if let Some(rest) = path.strip_prefix("/2020-01-01/extension/") {
+        return Ok(extensions_api::route(shared, rest, request).await);
+    }
+    let Some(rest) = path.strip_prefix("/2018-06-01/") else {
+        return Ok(wire::no_such_route(StatusCode::NOT_FOUND));
+    };
+    let (method, call) = match rest.split('/').collect::<Vec<_>>().as_slice() {
+        ["ping"] => (Method::GET, Call::Ping),
+        ["runtime", "invocation", "next"] => (Method::GET, Call::Next),
+        ["runtime", "invocation", id, "response"] => {
+            (Method::POST, Call::Response((*id).to_owned()))
+        }
+        ["runtime", "invocation", id, "error"] => (Method::POST, Call::Error((*id).to_owned())),
+        ["runtime", "init", "error"] => (Method::POST, Call::InitError),
+        _ => return Ok(wire::no_such_route(StatusCode::NOT_FOUND)),
+    };
+    if request.method() != method {
+        return Ok(wire::no_such_route(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    match call {
+        Call::Ping => Ok(Response::new(Full::from("pong"))),
+        Call::Next => Ok(next(shared).await),
+        Call::Response(id) => response::respond(shared, &id, request).await,
+        Call::Error(id) => Ok(error(shared, &id, request).await),
+        Call::InitError => Ok(init_error(shared, request).await),
+    }
+}
+
+enum Call {
+    Ping,
+    Next,
+    Response(String),
+    Error(String),
+    InitError,
+}
+
+async fn next(shared: &Shared) -> ApiResponse {
+    // A runtime that broke its POST off and polls at once: what it did first is to be seen first. A response that is
+    // really under way gets the refusal all the same.
+    let settled = shared.until(|state| !state.is_responding());
+    let _ = tokio::time::timeout(SETTLE_TIMEOUT, settled).await;
+    if let Err(refusal) = shared.apply(State::next) {
+        return refuse(&refusal);
+    }
+    shared
+        .poll(|state| state.deliver().map(|open| event(shared, open)))
+        .await
+}
+
+/// The answer to `next`: the event, and what Lambda tells about it in headers.
+fn event(shared: &Shared, open: &Open) -> ApiResponse {
+    let mut response = Response::new(Full::from(open.event.clone()));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    for (name, value) in [
+        (wire::REQUEST_ID, open.request_id.to_string()),
+        (wire::DEADLINE_MS, open.deadline_ms.to_string()),
+        (wire::FUNCTION_ARN, shared.function_arn.clone()),
+        (wire::TRACE_ID, open.trace_id.clone()),
+        (wire::INVOCATION_ID, open.attempt_id.to_string()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+async fn error(shared: &Shared, request_id: &str, request: Request<Incoming>) -> ApiResponse {
+    let (head, body) = request.into_parts();
+    let accepted = match shared
+        .apply(|state| state.accept(RuntimeCall::Error, request_id, echo(&head.headers)))
+    {
+        Ok(accepted) => accepted,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let error = report(&head.headers, &wire::ERROR_TYPE, body).await;
+    let error = ReportedError {
+        error_type: category(&error.error_type),
+        ..error
+    };
+    // The front may have gone; the call is taken all the same.
+    let _ = accepted
+        .reply_to
+        .send(Answer::Failed(InvocationError::Function(error.clone())));
+    shared.journal.write(&Entry::InvocationFailed {
+        request_id: request_id.to_owned(),
+        error: InvocationError::Function(error),
+    });
+    match shared.apply(|state| state.sent(accepted.sequence)) {
+        Ok(()) => wire::accepted(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn init_error(shared: &Shared, request: Request<Incoming>) -> ApiResponse {
+    let (head, body) = request.into_parts();
+    let error = report(&head.headers, &wire::ERROR_TYPE, body).await;
+    shared.journal.write(&Entry::Reported {
+        call: "/runtime/init/error",
+        error: error.clone(),
+    });
+    match shared.apply(|state| state.runtime_init_error(error)) {
+        Ok(()) => wire::accepted(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// Reads the report of an error: its type from the header, the rest from the body.
+pub(crate) async fn report(
+    headers: &http::HeaderMap,
+    type_header: &http::HeaderName,
+    body: Incoming,
+) -> ReportedError {
+    let body = Limited::new(body, REPORT_LIMIT)
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
+    ReportedError::from_body(
+        headers
+            .get(type_header)
+            .and_then(|value| value.to_str().ok()),
+        &body.unwrap_or_else(|_| Bytes::from_static(b"the report could not be read")),
+    )
+}
+
+/// The form under which the platform logs an error type (source: RIE `internal/lambda/fatalerror/fatalerror.go`).
+fn category(error_type: &str) -> String {
+    let well_formed = |rest: &str| {
+        rest.starts_with(|first: char| first.is_ascii_uppercase())
+            && rest.chars().all(|c| c.is_ascii_alphabetic())
+    };
+    match error_type.split_once('.') {
+        Some(("Runtime" | "Function", rest)) if well_formed(rest) => error_type.to_owned(),
+        Some(("Runtime", _)) => "Runtime.Unknown".to_owned(),
+        _ => "Function.Unknown".to_owned(),
+    }
+}
+
+fn echo(headers: &http::HeaderMap) -> Option<&str> {
+    headers
+        .get(wire::INVOCATION_ID)
+        .and_then(|value| value.to_str().ok())
+}
+
+fn refuse(refusal: &Refusal) -> ApiResponse {
+    let (status, error_type) = match refusal {
+        Refusal::RequestId(_) => (StatusCode::BAD_REQUEST, "InvalidRequestID"),
+        Refusal::Transition { .. } => (StatusCode::FORBIDDEN, "InvalidStateTransition"),
+        // Source: aws-lambda-rust-runtime PR #1159; the error type is RIE-LMI's for a late answer.
+        Refusal::Stale(_) => (StatusCode::GONE, "InvokeTimeout"),
+    };
+    wire::refused(status, error_type, &refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_types_are_logged_in_the_platforms_form() {
+        for (reported, logged) in [
+            ("Runtime.StreamError", "Runtime.StreamError"),
+            ("Function.Bad", "Function.Bad"),
+            ("Runtime.x", "Runtime.Unknown"),
+            ("Runtime.Two Words", "Runtime.Unknown"),
+            ("unhandled", "Function.Unknown"),
+            ("", "Function.Unknown"),
+        ] {
+            assert_eq!(category(reported), logged, "{reported}");
+        }
+    }
+}

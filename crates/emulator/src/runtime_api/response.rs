@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `POST /runtime/invocation/{id}/response`: from the runtime's socket to the front, in either invoke mode.
+//!
+//! The body is moved by a task of its own, as the HTTP server drops a handler whose connection breaks, and a broken
+//! body has to be told to the front. The invoke mode alone decides whether pieces are passed on as they come; the mode
+//! header is validated and otherwise without effect (source: RIE `internal/lambda/core/directinvoke/directinvoke.go`;
+//! aws-lambda-go never sends it).
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Dropped, echo, refuse};
+use crate::environment::Shared;
+use crate::invocation::{Answer, InvocationError, Piece, ReportedError, StreamEnd};
+use crate::journal::Entry;
+use crate::settings::InvokeMode;
+use crate::state::RuntimeCall;
+use crate::wire::{self, ApiResponse};
+
+/// Largest buffered response: 6 MiB and 100 bytes (source: RIE `internal/lambda/interop/model.go`).
+const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024 + 100;
+
+/// Pieces between the runtime's connection and the client's; a full hand-over stops reading from the runtime.
+const HAND_OVER: usize = 1;
+
+pub(super) async fn respond(
+    shared: &Arc<Shared>,
+    request_id: &str,
+    request: Request<Incoming>,
+) -> Result<ApiResponse, Dropped> {
+    let (head, body) = request.into_parts();
+    let accepted = match shared
+        .apply(|state| state.accept(RuntimeCall::Response, request_id, echo(&head.headers)))
+    {
+        Ok(accepted) => accepted,
+        Err(refusal) => return Ok(refuse(&refusal)),
+    };
+    let post = Post {
+        shared: Arc::clone(shared),
+        request_id: request_id.to_owned(),
+        sequence: accepted.sequence,
+        body,
+    };
+    if let Some(mode) = head
+        .headers
+        .get(wire::RESPONSE_MODE)
+        .filter(|mode| !mode.is_empty() && *mode != "streaming")
+    {
+        let error =
+            InvocationError::ResponseMode(String::from_utf8_lossy(mode.as_bytes()).into_owned());
+        post.failed(&error);
+        let _ = accepted.reply_to.send(Answer::Failed(error));
+        // No transition to "response sent": the service leaves the runtime in this state, too.
+        return Ok(wire::refused(
+            StatusCode::BAD_REQUEST,
+            "InvalidFunctionResponseMode",
+            &"Invalid function response mode",
+        ));
+    }
+    let content_type = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let work = tokio::spawn(async move {
+        match accepted.mode {
+            InvokeMode::ResponseStream => post.stream(content_type, accepted.reply_to).await,
+            InvokeMode::Buffered => post.collect(accepted.reply_to).await,
+        }
+    });
+    work.await.unwrap_or(Err(Dropped))
+}
+
+/// How reading one more frame went.
+enum Read {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+    Broken,
+    Aborted(InvocationError),
+}
+
+struct Post {
+    shared: Arc<Shared>,
+    request_id: String,
+    sequence: u64,
+    body: Incoming,
+}
+
+impl Post {
+    async fn read(&mut self) -> Read {
+        let frame = tokio::select! {
+            frame = self.body.frame() => frame,
+            reason = self.shared.aborted(self.sequence) => return Read::Aborted(reason),
+        };
+        match frame {
+            None => Read::End,
+            Some(Err(_)) => Read::Broken,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Read::Data(data),
+                Err(other) => other
+                    .into_trailers()
+                    .map_or(Read::Data(Bytes::new()), Read::Trailers),
+            },
+        }
+    }
+
+    async fn stream(
+        mut self,
+        content_type: Option<String>,
+        reply_to: oneshot::Sender<Answer>,
+    ) -> Result<ApiResponse, Dropped> {
+        let (hand_over, pieces) = mpsc::channel(HAND_OVER);
+        // A front that has gone is not told to the function: its stream is consumed to the end.
+        let _ = reply_to.send(Answer::Stream {
+            content_type,
+            pieces,
+        });
+        let end = loop {
+            match self.read().await {
+                Read::Data(data) if data.is_empty() => {}
+                Read::Data(data) => {
+                    let passed_on = tokio::select! {
+                        passed_on = hand_over.send(Piece::Data(data)) => passed_on,
+                        reason = self.shared.aborted(self.sequence) => break Err(reason),
+                    };
+                    // An error means that the client has gone; reading goes on.
+                    drop(passed_on);
+                }
+                Read::Trailers(trailers) => {
+                    if let Some(error) = trailer_error(&trailers) {
+                        self.shared.journal.write(&Entry::StreamError {
+                            request_id: self.request_id.clone(),
+                            error: error.clone(),
+                        });
+                        break Ok(StreamEnd::Trailers(error));
+                    }
+                }
+                Read::End => break Ok(StreamEnd::Complete),
+                Read::Broken => break Ok(StreamEnd::Cut(InvocationError::Truncated)),
+                Read::Aborted(reason) => break Err(reason),
+            }
+        };
+        let end = match end {
+            Ok(end) => end,
+            Err(reason) => {
+                // The client may be slow; the environment does not wait for it, closing the hand-over cuts as well.
+                let _ = hand_over.try_send(Piece::End(StreamEnd::Cut(reason)));
+                return Err(Dropped);
+            }
+        };
+        let truncated = matches!(end, StreamEnd::Cut(_));
+        if truncated {
+            self.failed(&InvocationError::Truncated);
+        }
+        tokio::select! {
+            _ = hand_over.send(Piece::End(end)) => {}
+            _ = self.shared.aborted(self.sequence) => return Err(Dropped),
+        }
+        Ok(self.sent(if truncated {
+            truncated_response()
+        } else {
+            wire::accepted()
+        }))
+    }
+
+    async fn collect(mut self, reply_to: oneshot::Sender<Answer>) -> Result<ApiResponse, Dropped> {
+        let mut payload = BytesMut::new();
+        let (answer, response) = loop {
+            match self.read().await {
+                Read::Data(data) if payload.len() + data.len() > PAYLOAD_LIMIT => {
+                    let error = InvocationError::TooLarge {
+                        limit: PAYLOAD_LIMIT,
+                    };
+                    let response = wire::refused(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "RequestEntityTooLarge",
+                        &format!("Exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."),
+                    );
+                    break (Answer::Failed(error), response);
+                }
+                Read::Data(data) => payload.extend_from_slice(&data),
+                Read::Trailers(trailers) => {
+                    if let Some(error) = trailer_error(&trailers) {
+                        break (
+                            Answer::Failed(InvocationError::Function(error)),
+                            wire::accepted(),
+                        );
+                    }
+                }
+                Read::End => {
+                    break (
+                        Answer::Payload {
+                            body: payload.freeze(),
+                        },
+                        wire::accepted(),
+                    );
+                }
+                Read::Broken => {
+                    break (
+                        Answer::Failed(InvocationError::Truncated),
+                        truncated_response(),
+                    );
+                }
+                Read::Aborted(reason) => {
+                    let _ = reply_to.send(Answer::Failed(reason));
+                    return Err(Dropped);
+                }
+            }
+        };
+        if let Answer::Failed(error) = &answer {
+            self.failed(error);
+        }
+        let _ = reply_to.send(answer);
+        Ok(self.sent(response))
+    }
+
+    /// Takes the runtime on to its next poll.
+    fn sent(&self, response: ApiResponse) -> ApiResponse {
+        match self.shared.apply(|state| state.sent(self.sequence)) {
+            Ok(()) => response,
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+
+    fn failed(&self, error: &InvocationError) {
+        self.shared.journal.write(&Entry::InvocationFailed {
+            request_id: self.request_id.clone(),
+            error: error.clone(),
+        });
+    }
+}
+
+fn truncated_response() -> ApiResponse {
+    wire::refused(
+        StatusCode::BAD_REQUEST,
+        "TruncatedHTTPRequest",
+        &"HTTP request detected as truncated",
+    )
+}
+
+/// The error in the trailers of a stream (source: AWS page "Building a custom runtime for AWS Lambda").
+fn trailer_error(trailers: &HeaderMap) -> Option<ReportedError> {
+    let text = |name| {
+        trailers
+            .get(name)
+            .map(|value: &header::HeaderValue| value.as_bytes())
+    };
+    let error_type = text(wire::ERROR_TYPE)
+        .map(String::from_utf8_lossy)
+        .filter(|text| !text.is_empty())?;
+    let encoded = text(wire::ERROR_BODY).unwrap_or_default();
+    let body = STANDARD
+        .decode(encoded)
+        .unwrap_or_else(|_| encoded.to_vec());
+    Some(ReportedError::from_body(Some(&error_type), &body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_trailers_are_decoded() {
+        let mut trailers = HeaderMap::new();
+        assert_eq!(trailer_error(&trailers), None);
+        trailers.insert(wire::ERROR_TYPE, "Runtime.StreamError".parse().unwrap());
+        let body = STANDARD.encode(r#"{"errorMessage":"reset","errorType":"Runtime.StreamError"}"#);
+        trailers.insert(wire::ERROR_BODY, body.parse().unwrap());
+        assert_eq!(
+            trailer_error(&trailers).unwrap().to_string(),
+            "Runtime.StreamError: reset"
+        );
+        trailers.insert(wire::ERROR_BODY, "not base64!".parse().unwrap());
+        assert_eq!(
+            trailer_error(&trailers).unwrap().to_string(),
+            "Runtime.StreamError: not base64!"
+        );
+    }
+}

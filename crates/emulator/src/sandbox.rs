@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What runs in an environment: which programs, with which arguments and variables.
+//!
+//! [`Sandbox::prepare`] checks the settings against the file system once, so that a wrong path is an error at start
+//! and not at the first request. Starting and killing the processes is in [`process`].
+
+mod layout;
+mod process;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use process::{Generation, ProcessName};
+use tempfile::TempDir;
+
+use crate::journal::Journal;
+use crate::settings::{Settings, Shape, ZipRuntime};
+
+/// Why the programs of a function could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// No adapter where it was looked for.
+    #[error("no adapter found, tried {tried}; name one with --adapter")]
+    NoAdapter {
+        /// The places.
+        tried: String,
+    },
+    /// A program that is no executable file.
+    #[error("{what} {} is not an executable file", .path.display())]
+    NotExecutable {
+        /// What it was to be.
+        what: &'static str,
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A directory that is none.
+    #[error("{what} {} is not a directory", .path.display())]
+    NotADirectory {
+        /// What it was to be.
+        what: &'static str,
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A command without a program.
+    #[error("no command given for the runtime process")]
+    NoCommand,
+    /// An OS-only function without an entry point.
+    #[error("no executable bootstrap in {} or {}", .package.display(), .opt.display())]
+    NoBootstrap {
+        /// The unpacked package.
+        package: PathBuf,
+        /// What plays `/opt`.
+        opt: PathBuf,
+    },
+    /// Two extensions of the same file name.
+    #[error("two extensions are named {0:?}")]
+    DuplicateExtension(String),
+    /// The directory that plays `/opt` could not be made or read.
+    #[error("directory {} for /opt is not usable", .path.display())]
+    Opt {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// An external extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// File name, under which it has to register.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// The programs of one function and all that they are told.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) extensions: Vec<Program>,
+    pub(crate) journal: Journal,
+    pub(crate) function_arn: String,
+    pub(crate) function_name: String,
+    pub(crate) handler: String,
+    pub(crate) timeout: Duration,
+    pub(crate) memory_mb: u32,
+    address: SocketAddr,
+    runtime: Command,
+    runtime_variables: BTreeMap<OsString, OsString>,
+    extension_variables: BTreeMap<OsString, OsString>,
+    _opt: Option<TempDir>,
+}
+
+/// The runtime process.
+#[derive(Debug, PartialEq, Eq)]
+struct Command {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    directory: Option<PathBuf>,
+}
+
+/// What an exec wrapper of a Node.js function is called with; wrappers must not rely on it
+/// (source: AWS page "Modifying the runtime environment"; the concrete arguments differ by version).
+const INTERPRETER: [&str; 4] = [
+    "/var/lang/bin/node",
+    "--expose-gc",
+    "--max-old-space-size=102",
+    "/var/runtime/index.mjs",
+];
+
+impl Sandbox {
+    /// Finds the programs of a function whose Runtime API listens at `address`.
+    pub(crate) fn prepare(settings: &Settings, address: SocketAddr) -> Result<Self, SandboxError> {
+        let mut own_opt = None;
+        let opt = match (&settings.opt, &settings.shape) {
+            (Some(opt), _) => Some(layout::directory("--opt", opt)?),
+            (None, Shape::Entrypoint { .. }) => None,
+            (None, Shape::ImageAttach { .. } | Shape::Zip { .. }) => {
+                let laid_out =
+                    layout::lay_out(&layout::find_adapter(settings.adapter.as_deref())?)?;
+                Some(own_opt.insert(laid_out).path().to_owned())
+            }
+        };
+        let mut extensions = opt
+            .as_deref()
+            .map_or_else(|| Ok(Vec::new()), layout::extensions_in)?;
+        for path in &settings.extensions {
+            extensions.push(layout::program("--extension", path)?);
+        }
+        for (index, program) in extensions.iter().enumerate() {
+            if extensions
+                .iter()
+                .skip(index + 1)
+                .any(|other| other.name == program.name)
+            {
+                return Err(SandboxError::DuplicateExtension(program.name.clone()));
+            }
+        }
+        let runtime = runtime_command(settings, opt.as_deref())?;
+        let runtime_variables =
+            variables::of_runtime(settings, &address.to_string(), opt.as_deref());
+        Ok(Self {
+            extensions,
+            journal: settings.journal.clone(),
+            function_arn: settings.function_arn(),
+            function_name: settings.function_name.clone(),
+            handler: match &settings.shape {
+                Shape::Zip { handler, .. } => handler.clone(),
+                Shape::Entrypoint { .. } | Shape::ImageAttach { .. } => String::new(),
+            },
+            timeout: settings.timeout,
+            memory_mb: settings.memory_mb,
+            address,
+            runtime,
+            extension_variables: variables::of_extension(&runtime_variables),
+            runtime_variables,
+            _opt: own_opt,
+        })
+    }
+
+    /// The runtime process as one line.
+    pub(crate) fn describe(&self) -> String {
+        let mut line = self.runtime.program.display().to_string();
+        for argument in &self.runtime.arguments {
+            line.push(' ');
+            line.push_str(&argument.to_string_lossy());
+        }
+        line
+    }
+}
+
+fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, SandboxError> {
+    match &settings.shape {
+        Shape::Entrypoint { command } => {
+            if command.is_empty() {
+                return Err(SandboxError::NoCommand);
+            }
+            let adapter = layout::find_adapter(settings.adapter.as_deref())?;
+            let arguments =
+                std::iter::once(OsStr::new("--")).chain(command.iter().map(AsRef::as_ref));
+            Ok(Command {
+                program: adapter,
+                arguments: arguments.map(OsStr::to_owned).collect(),
+                directory: None,
+            })
+        }
+        Shape::ImageAttach { command } => {
+            let (program, arguments) = command.split_first().ok_or(SandboxError::NoCommand)?;
+            Ok(Command {
+                program: program.into(),
+                arguments: arguments.to_vec(),
+                directory: None,
+            })
+        }
+        Shape::Zip {
+            directory, runtime, ..
+        } => {
+            let package = layout::directory("--zip", directory)?;
+            let opt = opt.unwrap_or(Path::new("/opt"));
+            let (program, arguments) = match runtime {
+                ZipRuntime::Managed => {
+                    let wrapper = settings
+                        .variables
+                        .iter()
+                        .rev()
+                        .find(|(name, _)| name == variables::EXEC_WRAPPER)
+                        .map_or_else(|| opt.join("bootstrap"), |(_, value)| PathBuf::from(value));
+                    layout::executable("exec wrapper", &wrapper)?;
+                    (wrapper, INTERPRETER.iter().map(OsString::from).collect())
+                }
+                ZipRuntime::OsOnly => {
+                    let entry = [package.join("bootstrap"), opt.join("bootstrap")]
+                        .into_iter()
+                        .find(|path| layout::is_executable(path))
+                        .ok_or_else(|| SandboxError::NoBootstrap {
+                            package: package.clone(),
+                            opt: opt.to_owned(),
+                        })?;
+                    (entry, Vec::new())
+                }
+            };
+            Ok(Command {
+                program,
+                arguments,
+                directory: Some(package),
+            })
+        }
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The processes of one life of an environment: started in groups of their own, watched, signalled, and never left
+//! behind.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::sync::watch;
+
+use super::{Program, Sandbox};
+use crate::environment::Shared;
+use crate::fault::Fault;
+
+/// Which process of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessName {
+    Runtime,
+    Extension(String),
+}
+
+impl fmt::Display for ProcessName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime => f.write_str("runtime process"),
+            Self::Extension(name) => write!(f, "extension {name:?}"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    name: ProcessName,
+    pid: Pid,
+    exited: watch::Receiver<bool>,
+}
+
+/// The processes between one init and the next.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    sandbox: Arc<Sandbox>,
+    processes: Mutex<Vec<Process>>,
+    /// In the environment of every process of this life, as `/proc` shows it; no two environments share it.
+    marker: Vec<u8>,
+}
+
+impl Generation {
+    pub(crate) fn new(sandbox: &Arc<Sandbox>) -> Self {
+        Self {
+            sandbox: Arc::clone(sandbox),
+            processes: Mutex::new(Vec::new()),
+            marker: format!("AWS_LAMBDA_RUNTIME_API={}", sandbox.address).into_bytes(),
+        }
+    }
+
+    pub(crate) fn spawn_extension(
+        &self,
+        program: &Program,
+        shared: &Arc<Shared>,
+    ) -> Result<(), Fault> {
+        let mut command = tokio::process::Command::new(&program.path);
+        command
+            .env_clear()
+            .envs(&self.sandbox.extension_variables)
+            .current_dir("/");
+        let name = program.name.clone();
+        let exit = move |status| Fault::ExtensionExit { name, status };
+        self.spawn(
+            ProcessName::Extension(program.name.clone()),
+            command,
+            shared,
+            exit,
+        )
+        .map_err(|reason| Fault::ExtensionLaunch {
+            name: program.name.clone(),
+            reason: reason.to_string(),
+        })
+    }
+
+    pub(crate) fn spawn_runtime(&self, shared: &Arc<Shared>) -> Result<(), Fault> {
+        let runtime = &self.sandbox.runtime;
+        let mut command = tokio::process::Command::new(&runtime.program);
+        command
+            .args(&runtime.arguments)
+            .env_clear()
+            .envs(&self.sandbox.runtime_variables);
+        if let Some(directory) = &runtime.directory {
+            command.current_dir(directory);
+        }
+        self.spawn(ProcessName::Runtime, command, shared, |status| {
+            Fault::RuntimeExit { status }
+        })
+        .map_err(|reason| Fault::RuntimeLaunch {
+            program: runtime.program.display().to_string(),
+            reason: reason.to_string(),
+        })
+    }
+
+    fn spawn(
+        &self,
+        name: ProcessName,
+        mut command: tokio::process::Command,
+        shared: &Arc<Shared>,
+        exit: impl FnOnce(String) -> Fault + Send + 'static,
+    ) -> std::io::Result<()> {
+        // Not the terminal's: reading it from a background group would stop the process.
+        command.stdin(Stdio::null()).process_group(0);
+        let mut child = command.spawn()?;
+        let pid = child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = pid.ok_or_else(|| std::io::Error::other("process ended before it had an id"))?;
+        let (exited, observer) = watch::channel(false);
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            let status = match child.wait().await {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            shared.apply_always(|state| state.fail(exit(status)));
+            let _ = exited.send(true);
+        });
+        self.lock().push(Process {
+            name,
+            pid,
+            exited: observer,
+        });
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
+        self.processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find<R>(&self, name: &ProcessName, read: impl FnOnce(&Process) -> R) -> Option<R> {
+        self.lock()
+            .iter()
+            .find(|process| process.name == *name)
+            .map(read)
+    }
+
+    /// SIGTERM to the process alone, not to its group; false if it is not running.
+    pub(crate) fn terminate(&self, name: &ProcessName) -> bool {
+        let running = self
+            .find(name, |process| {
+                (!*process.exited.borrow()).then_some(process.pid)
+            })
+            .flatten();
+        running.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
+    }
+
+    /// SIGKILL to the process and its group.
+    pub(crate) fn kill(&self, name: &ProcessName) {
+        if let Some(pid) = self.find(name, |process| process.pid) {
+            // It may be gone already, which is what is wanted.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    /// Resolves when the process has exited; at once if it was never started.
+    pub(crate) async fn exited(&self, name: &ProcessName) {
+        if let Some(mut exited) = self.find(name, |process| process.exited.clone()) {
+            // A sender that is gone has said what it had to.
+            let _ = exited.wait_for(|exited| *exited).await;
+        }
+    }
+
+    /// SIGKILL to all groups, and to whatever has left its group.
+    pub(crate) fn kill_all(&self) {
+        for process in self.lock().iter() {
+            let _ = kill_process_group(process.pid, Signal::KILL);
+        }
+        for pid in marked_processes(Path::new("/proc"), &self.marker) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
+    /// Resolves when no process of this life is left; kills what is.
+    pub(crate) async fn all_exited(&self) {
+        let names: Vec<_> = self
+            .lock()
+            .iter()
+            .map(|process| process.name.clone())
+            .collect();
+        for name in names {
+            self.exited(&name).await;
+        }
+        while !marked_processes(Path::new("/proc"), &self.marker).is_empty() {
+            self.kill_all();
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Processes whose environment has the marker: on Lambda a process cannot outlive its micro-VM, and here one could by
+/// leaving its group. Finds nothing where there is no `/proc`.
+fn marked_processes(proc: &Path, marker: &[u8]) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir(proc) else {
+        return Vec::new();
+    };
+    let own = rustix::process::getpid();
+    entries
+        .flatten()
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        .filter(|pid| *pid != own)
+        .filter(|pid| {
+            let environment =
+                std::fs::read(proc.join(pid.as_raw_nonzero().to_string()).join("environ"));
+            environment.is_ok_and(|environment| {
+                environment
+                    .split(|byte| *byte == 0)
+                    .any(|one| one == marker)
+            })
+        })
+        .collect()
+}

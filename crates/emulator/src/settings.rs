@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is emulated: the shape of the function, its limits and where it listens.
+//!
+//! Plain values; nothing here touches the file system or the environment. Building an
+//! [`Emulator`](crate::Emulator) from them is what checks paths and opens ports.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::journal::Journal;
+
+/// How the app and the adapter come into the execution environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Container image whose ENTRYPOINT is the adapter: the runtime process is `ADAPTER -- COMMAND`.
+    Entrypoint {
+        /// The image's CMD, program first.
+        command: Vec<OsString>,
+    },
+    /// Container image with the adapter in `/opt/extensions`; the runtime process is the image's own ENTRYPOINT.
+    ImageAttach {
+        /// The image's ENTRYPOINT and CMD, program first.
+        command: Vec<OsString>,
+    },
+    /// Zip package with the adapter's layer.
+    Zip {
+        /// The unpacked package, `LAMBDA_TASK_ROOT`.
+        directory: PathBuf,
+        /// The handler setting, `_HANDLER`.
+        handler: String,
+        /// Who starts the runtime process.
+        runtime: ZipRuntime,
+    },
+}
+
+/// The two kinds of runtime that a zip package can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZipRuntime {
+    /// A language runtime: the runtime process is started through `AWS_LAMBDA_EXEC_WRAPPER`
+    /// (source: AWS page "Modifying the runtime environment").
+    Managed,
+    /// `provided.al2023`: `bootstrap` of the package, else of `/opt`
+    /// (source: AWS page "Building a custom runtime for AWS Lambda").
+    OsOnly,
+}
+
+/// `InvokeMode` of a function URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvokeMode {
+    /// Pieces reach the client as the function sends them.
+    ResponseStream,
+    /// The whole response is collected and decoded as payload format 2.0.
+    Buffered,
+}
+
+/// An invoke mode that is neither of the two.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown invoke mode {0:?}, expected RESPONSE_STREAM or BUFFERED")]
+pub struct UnknownInvokeMode(String);
+
+impl FromStr for InvokeMode {
+    type Err = UnknownInvokeMode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_uppercase().as_str() {
+            "RESPONSE_STREAM" => Ok(Self::ResponseStream),
+            "BUFFERED" => Ok(Self::Buffered),
+            _ => Err(UnknownInvokeMode(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for InvokeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ResponseStream => "RESPONSE_STREAM",
+            Self::Buffered => "BUFFERED",
+        })
+    }
+}
+
+/// What a client sees of a stream that the function ended with error trailers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokenStreams {
+    /// A clean end, as a real function URL shows it (observed on the service by voker `examples/runtime-probe`).
+    #[default]
+    EndCleanly,
+    /// A transfer without its terminating chunk. The real service does not do this; it is a help for tests.
+    Cut,
+}
+
+/// Everything an [`Emulator`](crate::Emulator) is built from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How app and adapter are started.
+    pub shape: Shape,
+    /// The adapter; `None` looks for `streamgate` beside this program, then on `PATH`.
+    pub adapter: Option<PathBuf>,
+    /// A directory that plays `/opt`; `None` lays one out with the adapter in it.
+    pub opt: Option<PathBuf>,
+    /// More external extensions, beyond those in `opt/extensions`.
+    pub extensions: Vec<PathBuf>,
+    /// Host name or address of the function URL.
+    pub host: String,
+    /// Port of the function URL; 0 takes any free one.
+    pub port: u16,
+    /// Port of the Runtime API; 0 takes any free one.
+    pub runtime_api_port: u16,
+    /// `InvokeMode` of the function URL.
+    pub invoke_mode: InvokeMode,
+    /// What a client sees of a stream that ended with error trailers.
+    pub broken_streams: BrokenStreams,
+    /// The function's timeout.
+    pub timeout: Duration,
+    /// The function's memory size in MB; told to the function, not enforced.
+    pub memory_mb: u32,
+    /// The function's name.
+    pub function_name: String,
+    /// The region, for ARNs, the URL's domain and the environment variables.
+    pub region: String,
+    /// The function's environment variables; they win over `inherited`.
+    pub variables: Vec<(String, String)>,
+    /// Variables of the surrounding process that the function also gets, so that `PATH`, `HOME` and
+    /// virtual environments work as in the shell.
+    pub inherited: Vec<(OsString, OsString)>,
+    /// Where the emulator's own log goes.
+    pub journal: Journal,
+}
+
+impl Settings {
+    /// Settings with the defaults of `streamgate-local` for a function of this shape: port 9000 of 127.0.0.1,
+    /// `RESPONSE_STREAM`, 60 s, 128 MB, nothing inherited.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            adapter: None,
+            opt: None,
+            extensions: Vec::new(),
+            host: "127.0.0.1".to_owned(),
+            port: 9000,
+            runtime_api_port: 0,
+            invoke_mode: InvokeMode::ResponseStream,
+            broken_streams: BrokenStreams::default(),
+            timeout: Duration::from_mins(1),
+            memory_mb: 128,
+            function_name: "local".to_owned(),
+            region: "us-east-1".to_owned(),
+            variables: Vec::new(),
+            inherited: Vec::new(),
+            journal: Journal::default(),
+        }
+    }
+
+    /// The ARN that invocations carry; the account id is AWS's documentation placeholder.
+    pub(crate) fn function_arn(&self) -> String {
+        format!(
+            "arn:aws:lambda:{}:{ACCOUNT_ID}:function:{}",
+            self.region, self.function_name
+        )
+    }
+}
+
+/// The account that owns the emulated function.
+pub(crate) const ACCOUNT_ID: &str = "123456789012";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_invoke_mode_is_named() {
+        assert_eq!("buffered".parse(), Ok(InvokeMode::Buffered));
+        let error = "STREAM".parse::<InvokeMode>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"unknown invoke mode "STREAM", expected RESPONSE_STREAM or BUFFERED"#
+        );
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The built binary: its ready line, its errors, its end.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_streamgate-local");
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM)
+        .args(arguments)
+        .output()
+        .expect("the binary runs")
+}
+
+fn error_of(output: &Output) -> (Option<i32>, String) {
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// Starts the binary with a runtime process that ignores SIGTERM and polls nothing.
+fn serving(script: &str) -> (Child, String) {
+    let opt = env!("CARGO_TARGET_TMPDIR");
+    let mut child = Command::new(PROGRAM)
+        .args([
+            "--image-attach",
+            "--opt",
+            opt,
+            "--port",
+            "0",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().expect("stdout is piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a line comes");
+    (child, line)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, signal).expect("the program is there");
+}
+
+#[test]
+fn the_ready_line_has_the_url_and_the_mode() {
+    let (mut child, line) = serving("exec sleep 1000");
+    let rest = line
+        .strip_prefix("Function URL  http://127.0.0.1:")
+        .unwrap();
+    let (port, rest) = rest.split_once('/').unwrap();
+    assert!(port.parse::<u16>().unwrap() > 0);
+    assert_eq!(rest, "  (RESPONSE_STREAM)\n");
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn sigterm_ends_it_in_order() {
+    let (mut child, _) = serving("exec sleep 1000");
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_cannot_work_is_one_line_that_names_the_value() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let plain = tempfile::NamedTempFile::new().unwrap();
+    let plain = plain.path().to_str().unwrap();
+    for (arguments, code, words) in [
+        (vec![], 2, "no command given"),
+        (
+            vec!["--adapter", "/nowhere/adapter", "--", "x"],
+            2,
+            "--adapter /nowhere/adapter is not an executable file",
+        ),
+        (
+            vec!["--adapter", plain, "--", "x"],
+            2,
+            "is not an executable file",
+        ),
+        (
+            vec![
+                "--zip",
+                "/nowhere",
+                "--handler",
+                "run.sh",
+                "--adapter",
+                "/bin/sh",
+            ],
+            2,
+            "--zip /nowhere is not a directory",
+        ),
+        (
+            vec!["--image-attach", "--opt", "/nowhere", "--", "x"],
+            2,
+            "--opt /nowhere is not a directory",
+        ),
+        (
+            vec!["--adapter", "/bin/sh", "--extension", plain, "--", "x"],
+            2,
+            plain,
+        ),
+        (
+            vec!["--adapter", "/bin/sh", "--port", &port, "--", "x"],
+            1,
+            port.as_str(),
+        ),
+        (
+            vec![
+                "--adapter",
+                "/bin/sh",
+                "--runtime-api-port",
+                &port,
+                "--",
+                "x",
+            ],
+            1,
+            port.as_str(),
+        ),
+    ] {
+        let (status, error) = error_of(&run(&arguments));
+        assert_eq!(status, Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn an_adapter_that_is_nowhere_is_told_with_the_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("streamgate-local");
+    fs::copy(PROGRAM, &program).unwrap();
+    let output = Command::new(program)
+        .env("PATH", "")
+        .args(["--", "x"])
+        .output()
+        .unwrap();
+    let (status, error) = error_of(&output);
+    assert_eq!(status, Some(2));
+    let beside = directory.path().join("streamgate");
+    assert!(
+        error.contains(&format!(
+            "tried {} and streamgate on PATH",
+            beside.display()
+        )),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_second_signal_kills_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let extensions = directory.path().join("extensions");
+    fs::create_dir(&extensions).unwrap();
+    // Registers, takes SHUTDOWN and never leaves.
+    let extension = extensions.join("stays.py");
+    fs::write(&extension, STAYS).unwrap();
+    fs::set_permissions(
+        &extension,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let runtime = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/custom_runtime.py"
+    );
+    let mut child = Command::new(PROGRAM)
+        .args(["--image-attach", "--port", "0", "--opt"])
+        .arg(directory.path())
+        .args(["--", "python3", runtime])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut wait_for = |words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "{words} is logged");
+        }
+    };
+    wait_for("INIT_DONE");
+    signal(&child, Signal::INT);
+    wait_for("stays: got SHUTDOWN");
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // The extension held the pipe open; its end says that nobody is left.
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("SIGKILL"), "{rest}");
+}
+
+const STAYS: &str = r#"#!/usr/bin/env python3
+import http.client, os, sys, time
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+base = "/2020-01-01/extension"
+api.request("POST", base + "/register", '{"events":["SHUTDOWN"]}', {"Lambda-Extension-Name": "stays.py"})
+answer = api.getresponse()
+answer.read()
+identifier = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
+api.request("GET", base + "/event/next", headers=identifier)
+api.getresponse().read()
+print("stays: got SHUTDOWN", file=sys.stderr, flush=True)
+time.sleep(1000)
+"#;

@@ -1,0 +1,56 @@
+"""An ordinary FastAPI app. It knows nothing about Lambda: uvicorn serves it on $PORT."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+
+PACE = 0.06
+WORDS = "Each of these words leaves FastAPI the moment it is yielded, and reaches you before the next one is.".split()
+LOGO = Path(__file__).parent / "static" / "logo.png"
+
+app = FastAPI(title="Streamgate example")
+
+
+@app.get("/", response_class=PlainTextResponse)
+async def index() -> str:
+    return "FastAPI is up. Try /stream, /sse, /echo, /file and /docs.\n"
+
+
+@app.get("/stream")
+async def stream() -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        async for word in paced_words():
+            yield f"{word}\n"
+
+    return StreamingResponse(lines(), media_type="text/plain")
+
+
+@app.get("/sse")
+async def sse() -> StreamingResponse:
+    async def events() -> AsyncIterator[str]:
+        async for word in paced_words():
+            yield f"data: {word}\n\n"
+        yield "event: done\ndata: complete\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@app.post("/echo")
+async def echo(request: Request) -> Response:
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    # As a header and not as `media_type`, to which a charset would be added.
+    return Response(await request.body(), headers={"content-type": content_type})
+
+
+@app.get("/file")
+async def file() -> FileResponse:
+    return FileResponse(LOGO)
+
+
+async def paced_words() -> AsyncIterator[str]:
+    for word in WORDS:
+        await asyncio.sleep(PACE)
+        yield word

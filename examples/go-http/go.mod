@@ -1,0 +1,3 @@
+module streamgate.example/go-http
+
+go 1.24

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The adapter's binary in each of its roles, in front of a [`FakeLambda`].
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::binaries;
+use crate::fake_lambda::FakeLambda;
+use crate::process::{Mark, Program};
+
+/// An adapter to be started.
+#[derive(Debug)]
+pub struct Adapter {
+    command: Command,
+    mark: Mark,
+    belongings: Vec<tempfile::TempDir>,
+}
+
+impl Adapter {
+    /// As Lambda starts `/opt/extensions/streamgate`: no arguments, none of the runtime's variables. The app is found
+    /// on `port`.
+    #[must_use]
+    pub fn extension(lambda: &FakeLambda, app: SocketAddr) -> Self {
+        Self::bare_extension(lambda).env("STREAMGATE_PORT", &app.port().to_string())
+    }
+
+    /// The extension without a word on where the app is.
+    #[must_use]
+    pub fn bare_extension(lambda: &FakeLambda) -> Self {
+        let opt = tempfile::tempdir().expect("a temporary directory can be made");
+        let program = install(opt.path());
+        let mut adapter = Self::new(Command::new(program)).in_lambda(lambda);
+        adapter.belongings.push(opt);
+        adapter
+    }
+
+    /// As the layer's bootstrap starts it in the runtime process.
+    #[must_use]
+    pub fn stub(lambda: &FakeLambda, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binaries::streamgate());
+        command.arg("stub").args(arguments);
+        Self::new(command).in_lambda(lambda)
+    }
+
+    /// As an image's entrypoint, which launches the misbehaving app.
+    #[must_use]
+    pub fn entrypoint(lambda: &FakeLambda) -> Self {
+        let app = binaries::misbehave().display().to_string();
+        Self::entrypoint_of(lambda, &[&app])
+    }
+
+    /// As an image's entrypoint, which launches this command.
+    #[must_use]
+    pub fn entrypoint_of(lambda: &FakeLambda, app: &[&str]) -> Self {
+        Self::with_arguments(&[&["--"], app].concat()).in_lambda(lambda)
+    }
+
+    /// With these arguments, outside Lambda.
+    #[must_use]
+    pub fn with_arguments(arguments: &[&str]) -> Self {
+        let mut command = Command::new(binaries::streamgate());
+        command.args(arguments);
+        Self::new(command)
+    }
+
+    fn new(mut command: Command) -> Self {
+        // Whatever the caller of the tests has set must not reach the program under test.
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        Self {
+            command,
+            mark: Mark::unique(),
+            belongings: Vec::new(),
+        }
+    }
+
+    fn in_lambda(self, lambda: &FakeLambda) -> Self {
+        self.env("AWS_LAMBDA_RUNTIME_API", &lambda.address().to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "itest")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+            .env("AWS_REGION", "eu-central-1")
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets its working directory.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Starts it.
+    #[must_use]
+    pub fn start(self) -> Program {
+        Program::start(self.command, &self.mark).keeping(self.belongings)
+    }
+}
+
+/// Lays out a directory like `/opt` after the layer was attached; returns the extension's path.
+pub fn install(opt: &Path) -> std::path::PathBuf {
+    let extensions = opt.join("extensions");
+    let program = extensions.join("streamgate");
+    fs::create_dir_all(&extensions).expect("a directory can be made");
+    fs::copy(binaries::streamgate(), &program).expect("the adapter can be copied");
+    let bootstrap = binaries::repository().join("layer/bootstrap");
+    if bootstrap.exists() {
+        fs::copy(bootstrap, opt.join("bootstrap")).expect("the bootstrap can be copied");
+    }
+    program
+}

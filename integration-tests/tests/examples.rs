@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every example, with its real runtime and framework, behind the adapter on a function URL.
+//!
+//! What must come of each is in its `example.toml`; a new folder of `examples/` is walked without a line here.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use integration_tests::examples::{self, Example, Probe, Running, Streams};
+use integration_tests::http::{Client, Next, Request};
+use sha2::{Digest, Sha256};
+
+/// Arrivals closer than this are one arrival. Far below the pace of the examples, 60 ms and more, and far above the time
+/// between two chunks that came in one read.
+const APART: Duration = Duration::from_millis(15);
+
+#[test]
+fn every_example_does_its_part_as_an_image() {
+    walk(Example::start_image);
+}
+
+#[test]
+fn every_example_does_its_part_as_a_zip() {
+    walk(Example::start_zip);
+}
+
+/// All examples at the same time: nearly all of it is waiting, for a registry at first and for the paced words later.
+fn walk(start: fn(&Example, &Path) -> Running) {
+    let examples = examples::all();
+    assert!(!examples.is_empty());
+    let failures: Vec<String> = thread::scope(|scope| {
+        let walks: Vec<_> = examples
+            .iter()
+            .map(|example| (example, scope.spawn(|| failures_of(example, start))))
+            .collect();
+        walks
+            .into_iter()
+            .flat_map(|(example, walk)| {
+                walk.join()
+                    .unwrap_or_else(|_| vec![format!("{}: did not start, see above", example.name)])
+            })
+            .collect()
+    });
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn failures_of(example: &Example, start: fn(&Example, &Path) -> Running) -> Vec<String> {
+    let package = example.package(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let running = start(example, &package);
+    let mut failures = Vec::new();
+    for probe in &example.plan.probes {
+        if let Err(failure) = check(&running, probe) {
+            let (method, path) = (&probe.method, &probe.path);
+            failures.push(format!("{}: {method} {path}: {failure}", example.name));
+        }
+    }
+    if !failures.is_empty() {
+        eprintln!("{}: {}", example.name, running.program.transcript());
+    }
+    failures
+}
+
+fn check(running: &Running, probe: &Probe) -> Result<(), String> {
+    let mut client = Client::connect(running.address);
+    client.send(&request(probe));
+    let head = client.head();
+    let answered_at = Instant::now();
+    let mut body = Vec::new();
+    let mut arrivals = Vec::new();
+    loop {
+        match client.step() {
+            Next::Data(data) => {
+                arrivals.push(answered_at.elapsed());
+                body.extend(data);
+            }
+            Next::Complete(_) => break,
+            Next::Cut(why) => return Err(format!("cut after {} bytes: {why}", body.len())),
+        }
+    }
+    let text = String::from_utf8_lossy(&body);
+    if head.status() != probe.status {
+        return Err(format!("status {}, body {text:?}", head.status()));
+    }
+    for (name, value) in &probe.header {
+        if head.header(name) != Some(value) {
+            return Err(format!("header {name} is {:?}", head.header(name)));
+        }
+    }
+    if let Some(part) = &probe.body_contains
+        && !text.contains(part)
+    {
+        return Err(format!("{part:?} is not in the body {text:?}"));
+    }
+    if let Some(expected) = &probe.sha256
+        && Sha256::digest(&body)[..] != bytes(expected)
+    {
+        return Err(format!("other bytes than expected, {} of them", body.len()));
+    }
+    probe
+        .streams
+        .map_or(Ok(()), |expected| check_arrivals(&arrivals, expected))
+}
+
+/// Pieces that came apart, the first of them early: within the first quarter of the answer's time.
+fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String> {
+    let apart = 1 + arrivals
+        .windows(2)
+        .filter(|pair| pair[1].saturating_sub(pair[0]) >= APART)
+        .count();
+    let early = matches!(arrivals, [first, .., last] if *first * 4 < *last);
+    if apart >= expected.chunks && early {
+        Ok(())
+    } else {
+        Err(format!(
+            "{apart} pieces came apart, arrivals after the head: {arrivals:?}"
+        ))
+    }
+}
+
+fn request(probe: &Probe) -> Request {
+    let body = match (&probe.body, &probe.body_hex) {
+        (Some(text), None) => text.clone().into_bytes(),
+        (None, Some(hex)) => bytes(hex),
+        (None, None) => return Request::new(&probe.method, &probe.path),
+        (Some(_), Some(_)) => panic!("{}: one body is enough", probe.path),
+    };
+    assert_eq!(
+        probe.method, "POST",
+        "{}: only a POST has a body",
+        probe.path
+    );
+    let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
+    Request::post(&probe.path, content_type, body)
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    let digits = pairs.map(|pair| std::str::from_utf8(pair).expect("hex is ASCII"));
+    digits
+        .map(|pair| u8::from_str_radix(pair, 16).expect("a byte in hex"))
+        .collect()
+}

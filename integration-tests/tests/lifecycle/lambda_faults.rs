@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A Runtime API that resets, stalls or answers nonsense.
+
+use integration_tests::adapter::Adapter;
+use integration_tests::app::App;
+use integration_tests::event::Event;
+use integration_tests::fake_lambda::{FakeLambda, Fault};
+use integration_tests::process::Program;
+
+fn started() -> (FakeLambda, App, Program) {
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[]);
+    let adapter = Adapter::extension(&lambda, app.address()).start();
+    (lambda, app, adapter)
+}
+
+fn is_served(lambda: &FakeLambda, after: &str) {
+    let id = lambda.queue(Event::get("/"));
+    assert_eq!(
+        lambda.reply(&id).streamed().payload,
+        b"ready",
+        "after {after}"
+    );
+    assert_eq!(lambda.replies(&id).len(), 1, "after {after}");
+}
+
+#[test]
+fn a_poll_that_is_answered_with_an_error_is_repeated() {
+    let (lambda, _app, _adapter) = started();
+    for status in [500, 502, 503] {
+        lambda.queue_poll_status(status);
+        is_served(&lambda, &format!("a poll answered with {status}"));
+    }
+}
+
+#[test]
+fn a_poll_that_is_reset_is_repeated() {
+    let (lambda, _app, _adapter) = started();
+    for _ in 0..3 {
+        lambda.queue_poll_reset();
+    }
+    is_served(&lambda, "three resets in a row");
+}
+
+#[test]
+fn a_poll_that_is_answered_with_nonsense_is_repeated() {
+    let (lambda, _app, _adapter) = started();
+    let answers = [
+        "this is no HTTP\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: \r\ncontent-length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a/../b c\r\ncontent-length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: cut\r\ncontent-length: 1000\r\n\r\n{",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "",
+    ];
+    for answer in answers {
+        lambda.queue_poll_raw(answer);
+        is_served(&lambda, answer);
+    }
+}
+
+#[test]
+fn a_reply_that_is_reset_is_not_sent_again() {
+    let (lambda, _app, _adapter) = started();
+    for after in [0, 1, 100, 10_000] {
+        let id = lambda.queue_with_fault(Event::get("/bytes?n=1000000"), Fault::ResetAfter(after));
+        let _ = lambda.reply(&id);
+        is_served(&lambda, &format!("a reset after {after} bytes"));
+        assert_eq!(lambda.replies(&id).len(), 1, "{after}");
+    }
+}
+
+#[test]
+fn an_error_report_that_is_reset_costs_nothing_more() {
+    let (lambda, _app, _adapter) = started();
+    let id = lambda.queue_with_fault(Event::raw("no JSON"), Fault::ResetAfter(0));
+    let _ = lambda.reply(&id);
+    is_served(&lambda, "a reset of the error");
+}
+
+#[test]
+fn a_stalled_reply_goes_on_where_it_was() {
+    let (lambda, _app, _adapter) = started();
+    let id = lambda.queue_with_fault(Event::get("/bytes?n=5000000"), Fault::Stall);
+    lambda.wait("the stalled reply", |exchanges| {
+        exchanges
+            .iter()
+            .find(|exchange| exchange.is_reply_to(&id))
+            .map(|_| ())
+    });
+    lambda.release(&id);
+    let payload = lambda.reply(&id).streamed().payload;
+    assert!(payload == integration_tests::pattern::Pattern::bytes(5_000_000));
+    is_served(&lambda, "a stall");
+}
+
+#[test]
+fn a_thousand_invocations_pass_one_after_another() {
+    let (lambda, _app, _adapter) = started();
+    let ids: Vec<String> = (0..1000).map(|_| lambda.queue(Event::get("/"))).collect();
+    for id in &ids {
+        assert_eq!(lambda.reply(id).streamed().payload, b"ready");
+    }
+    assert_eq!(lambda.polls(), 1000 + usize::from(lambda.polls() > 1000));
+    assert!(
+        lambda.connections() < 10,
+        "{} connections to Lambda",
+        lambda.connections()
+    );
+}

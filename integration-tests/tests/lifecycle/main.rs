@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How an environment begins, ends, and goes on where it should.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
+mod lambda_faults;
+mod shutdown;
+mod start;
+mod trouble;
