@@ -18,7 +18,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use crate::app::AppClient;
-use crate::body::{First, Observe, Prefix};
+use crate::body::{End, First, Observe, Prefix};
 use crate::event;
 use crate::front::Mode;
 use crate::logging::chain;
@@ -30,44 +30,77 @@ use crate::transport::{RequestBody, ResponseBody};
 
 const X_RAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// The way between Lambda and the app.
-#[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) runtime_api: Rc<RuntimeApi>,
-    pub(crate) app: AppClient,
-    pub(crate) invoke_mode: InvokeMode,
-    pub(crate) streamed_once: OnceCell<()>,
+/// What an invocation showed of the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AppState {
+    Good,
+    /// It gave no response, or broke one off. It may be gone.
+    Failed,
 }
 
-impl Proxy {
+/// The way between Lambda and the app.
+#[derive(Debug)]
+pub(crate) struct Proxy<'a> {
+    pub(crate) runtime_api: &'a RuntimeApi,
+    app: &'a AppClient,
+    invoke_mode: InvokeMode,
+    streamed_once: OnceCell<()>,
+}
+
+impl<'a> Proxy<'a> {
+    pub(crate) fn new(
+        runtime_api: &'a RuntimeApi,
+        app: &'a AppClient,
+        invoke_mode: InvokeMode,
+    ) -> Self {
+        Self {
+            runtime_api,
+            app,
+            invoke_mode,
+            streamed_once: OnceCell::new(),
+        }
+    }
+
+    /// Whether a new connection to the app is accepted.
+    pub(crate) async fn app_listens(&self) -> bool {
+        self.app.authority().connect().await.is_ok()
+    }
+
     /// Answers one invocation. An error is one of the Runtime API: the app's own become replies.
-    pub(crate) async fn answer(&self, invocation: &Invocation) -> Result<(), RuntimeApiError> {
+    pub(crate) async fn answer(
+        &self,
+        invocation: &Invocation,
+    ) -> Result<AppState, RuntimeApiError> {
         let began_at = Instant::now();
         let event = match event::decode(&invocation.payload) {
             Ok(event) => event,
             Err(error) => {
                 let message = chain(&error);
                 tracing::error!(invocation.id, error = message, "event cannot be served");
+                let failure = Failure::new(error_type::EVENT, message);
                 return self
                     .runtime_api
-                    .fail(invocation, &Failure::new(error_type::EVENT, message))
-                    .await;
+                    .fail(invocation, &failure)
+                    .await
+                    .map(|()| AppState::Good);
             }
         };
         let mode = event.front.mode(self.invoke_mode);
         let route = format!("{} {}", event.request.method(), event.request.uri().path());
+        let app = Rc::new(Cell::new(AppState::Good));
         let response = self
-            .ask_app(invocation, event.request.map(RequestBody::from))
+            .ask_app(invocation, event.request.map(RequestBody::from), &app)
             .await;
         let status = response
             .as_ref()
             .map_or_else(Response::status, Response::status)
             .as_u16();
-        let result = match (mode, response) {
-            (Mode::Streamed, Ok(response)) => self.stream(invocation, response).await,
-            (Mode::Streamed, Err(own)) => self.stream(invocation, own.map(Full::new)).await,
+        let replied = match (mode, response) {
+            (Mode::Streamed, Ok(response)) => self.stream(invocation, response, &app).await,
+            (Mode::Streamed, Err(own)) => self.stream(invocation, own.map(Full::new), &app).await,
             (Mode::Buffered, Ok(response)) => {
-                self.buffer(invocation, collect(response).await).await
+                let whole = collect(invocation, response, &app).await;
+                self.buffer(invocation, whole).await
             }
             (Mode::Buffered, Err(own)) => self.buffer(invocation, own).await,
         };
@@ -79,7 +112,7 @@ impl Proxy {
             elapsed_ms,
             "invocation ended"
         );
-        result
+        replied.map(|()| app.get())
     }
 
     /// The app's response, or one of our own where there is none that can be passed on.
@@ -87,33 +120,34 @@ impl Proxy {
         &self,
         invocation: &Invocation,
         mut request: Request<RequestBody>,
+        app: &Cell<AppState>,
     ) -> Result<Response<ResponseBody>, Response<Bytes>> {
         if let Some(trace) = &invocation.trace {
             // Lambda's own segment is the parent, not the one that the front wrote.
             request.headers_mut().insert(X_RAY, trace.clone());
         }
-        match self.app.send(request).await {
+        let cause = match self.app.send(request).await {
             Ok(response) if response.status().is_informational() => {
-                let cause = format!(
+                format!(
                     "the app answered with status {}, which Lambda cannot pass on",
                     response.status()
-                );
-                tracing::warn!(invocation.id, "{cause}");
-                Err(error_response(StatusCode::BAD_GATEWAY, &cause))
+                )
             }
-            Ok(response) => Ok(response),
+            Ok(response) => return Ok(response),
             Err(error) => {
-                let cause = chain(&error);
-                tracing::warn!(invocation.id, error = cause, "app gave no response");
-                Err(error_response(StatusCode::BAD_GATEWAY, &cause))
+                app.set(AppState::Failed);
+                format!("the app gave no response: {}", chain(&error))
             }
-        }
+        };
+        tracing::error!(invocation.id, "{cause}");
+        Err(error_response(StatusCode::BAD_GATEWAY, &cause))
     }
 
     async fn stream<B>(
         &self,
         invocation: &Invocation,
         response: Response<B>,
+        app: &Rc<Cell<AppState>>,
     ) -> Result<(), RuntimeApiError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
@@ -128,31 +162,15 @@ impl Proxy {
         let prelude = match Prelude::new(head) {
             Ok(prelude) => prelude,
             Err(error) => {
-                let own = Self::refused(invocation, &error);
-                let (head, body) = own.into_parts();
-                // Our own head is a few lines.
-                let Ok(prelude) = Prelude::new(head) else {
-                    return Ok(());
-                };
-                return self.post_stream(invocation, prelude, Full::new(body)).await;
+                // Our own head is a few lines, so this happens once.
+                let own = refused(invocation, &error).map(Full::new);
+                return Box::pin(self.stream(invocation, own, app)).await;
             }
         };
-        self.post_stream(invocation, prelude, body).await
-    }
-
-    async fn post_stream<B>(
-        &self,
-        invocation: &Invocation,
-        prelude: Prelude,
-        body: B,
-    ) -> Result<(), RuntimeApiError>
-    where
-        B: Body<Data = Bytes> + Unpin + 'static,
-        B::Error: std::error::Error + Unpin + 'static,
-    {
-        let id = invocation.id.clone();
+        let (id, app) = (invocation.id.clone(), Rc::clone(app));
         let body = Observe::new(body, move |end, bytes| match end {
-            crate::body::End::Failed(error) => {
+            End::Failed(error) => {
+                app.set(AppState::Failed);
                 tracing::error!(
                     invocation.id = id,
                     error,
@@ -176,57 +194,40 @@ impl Proxy {
         invocation: &Invocation,
         response: Response<Bytes>,
     ) -> Result<(), RuntimeApiError> {
-        let json = reply::buffered(response)
-            .or_else(|error| reply::buffered(Self::refused(invocation, &error)));
+        let json =
+            reply::buffered(response).or_else(|error| reply::buffered(refused(invocation, &error)));
         // The second is a short text.
         self.runtime_api
             .respond_buffered(invocation, json.unwrap_or_default())
             .await
     }
-
-    fn refused(invocation: &Invocation, error: &ReplyError) -> Response<Bytes> {
-        tracing::error!(invocation.id, %error, "response cannot be passed on");
-        error_response(StatusCode::BAD_GATEWAY, &error.to_string())
-    }
 }
 
 /// The whole response, or one of our own where it breaks off or is larger than any reply could be.
-async fn collect(response: Response<ResponseBody>) -> Response<Bytes> {
+async fn collect(
+    invocation: &Invocation,
+    response: Response<ResponseBody>,
+    app: &Cell<AppState>,
+) -> Response<Bytes> {
     let (head, body) = response.into_parts();
     match Limited::new(body, BUFFERED_LIMIT).collect().await {
         Ok(body) => Response::from_parts(head, body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let error = ReplyError::BufferedTooLarge {
+        Err(error) if error.is::<LengthLimitError>() => refused(
+            invocation,
+            &ReplyError::BufferedTooLarge {
                 size: BUFFERED_LIMIT + 1,
-            };
-            tracing::error!(%error, "response cannot be passed on");
-            error_response(StatusCode::BAD_GATEWAY, &error.to_string())
-        }
+            },
+        ),
         Err(error) => {
+            app.set(AppState::Failed);
             let cause = format!("the app broke off its response: {}", chain(&*error));
-            tracing::error!("{cause}");
+            tracing::error!(invocation.id, "{cause}");
             error_response(StatusCode::BAD_GATEWAY, &cause)
         }
     }
 }
 
-/// Whether an invocation is open, for whoever has to decide if the loop may be dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Open(Cell<usize>);
-
-impl Open {
-    pub(crate) fn is_any(&self) -> bool {
-        self.0.get() > 0
-    }
-
-    pub(crate) fn enter(&self) -> impl Drop + use<'_> {
-        struct Entered<'a>(&'a Cell<usize>);
-        impl Drop for Entered<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.0.get() - 1);
-            }
-        }
-        self.0.set(self.0.get() + 1);
-        Entered(&self.0)
-    }
+fn refused(invocation: &Invocation, error: &ReplyError) -> Response<Bytes> {
+    tracing::error!(invocation.id, %error, "response cannot be passed on");
+    error_response(StatusCode::BAD_GATEWAY, &error.to_string())
 }

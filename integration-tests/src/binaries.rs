@@ -10,27 +10,17 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The adapter as it ships: `dist` profile, static.
+/// The adapter as it ships, built by the script that builds it for the layer.
 pub fn streamgate() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         given("STREAMGATE_BIN").unwrap_or_else(|| {
-            let host = host_triple();
-            let arguments = [
-                "--profile",
-                "dist",
-                "--target",
-                &host,
-                "-p",
-                "streamgate",
-                "--bin",
-                "streamgate",
-            ];
-            build(
-                "streamgate",
-                &arguments,
-                Some("-C target-feature=+crt-static"),
-            )
+            let mut script = Command::new(repository().join("layer/build"));
+            // Cargo sets these for tests; they would choose another toolchain's flags for the build.
+            script
+                .env_remove("RUSTFLAGS")
+                .env_remove("CARGO_ENCODED_RUSTFLAGS");
+            PathBuf::from(output("streamgate", &mut script).trim_end())
         })
     })
 }
@@ -47,7 +37,7 @@ pub fn streamgate_local() -> &'static Path {
                 "--bin",
                 "streamgate-local",
             ];
-            build("streamgate-local", &arguments, None)
+            build("streamgate-local", &arguments)
         })
     })
 }
@@ -55,13 +45,7 @@ pub fn streamgate_local() -> &'static Path {
 /// The demo app.
 pub fn demo() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        build(
-            "streamgate-demo",
-            &["--release", "-p", "streamgate-demo"],
-            None,
-        )
-    })
+    PATH.get_or_init(|| build("streamgate-demo", &["--release", "-p", "streamgate-demo"]))
 }
 
 /// The app that misbehaves on request.
@@ -69,7 +53,7 @@ pub fn misbehave() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let arguments = ["--release", "-p", "integration-tests", "--bin", "misbehave"];
-        build("misbehave", &arguments, None)
+        build("misbehave", &arguments)
     })
 }
 
@@ -86,7 +70,7 @@ fn given(variable: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn build(name: &str, arguments: &[&str], rustflags: Option<&str>) -> PathBuf {
+fn build(name: &str, arguments: &[&str]) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -94,20 +78,7 @@ fn build(name: &str, arguments: &[&str], rustflags: Option<&str>) -> PathBuf {
         .arg("build")
         .args(arguments)
         .arg("--message-format=json-render-diagnostics");
-    if let Some(flags) = rustflags {
-        command
-            .env("RUSTFLAGS", flags)
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    }
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
-    assert!(
-        output.status.success(),
-        "{name} does not build:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout)
+    output(name, &mut command)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == name)
@@ -115,14 +86,14 @@ fn build(name: &str, arguments: &[&str], rustflags: Option<&str>) -> PathBuf {
         .unwrap_or_else(|| panic!("cargo names no executable for {name}"))
 }
 
-fn host_triple() -> String {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .arg("-vV")
+fn output(name: &str, command: &mut Command) -> String {
+    let output = command
         .output()
-        .unwrap_or_else(|error| panic!("cannot run rustc: {error}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.unwrap_or_else(|| panic!("rustc names no host: {text}"))
-        .to_owned()
+        .unwrap_or_else(|error| panic!("cannot build {name}: {error}"));
+    assert!(
+        output.status.success(),
+        "{name} does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

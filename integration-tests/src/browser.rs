@@ -5,7 +5,7 @@
 //! setup script installs them.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -169,7 +169,8 @@ impl Drop for Browser {
                 self.address
             );
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-            let _ = io::copy(&mut stream, &mut io::sink());
+            // The answer comes when the browser has ended; the driver keeps the connection open after it.
+            let _ = stream.read(&mut [0; 1024]);
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::waiting::{self, PATIENCE, Watched};
 /// adapter's prefix: it would warn of an unknown setting.
 const MARK: &str = "ITEST_MARK";
 
+/// How much of a program's output a failure message shows.
+const TRANSCRIPT_LINES: usize = 40;
+const TRANSCRIPT_COLUMNS: usize = 400;
+
 /// A mark for one test's processes; it is inherited through the environment.
 #[derive(Clone, Debug)]
 pub struct Mark(String);
@@ -251,14 +255,14 @@ impl Program {
         self.output.lock().stderr.clone()
     }
 
-    /// Everything written so far, for a failure message.
+    /// The end of what was written so far, for a failure message.
     #[must_use]
     pub fn transcript(&self) -> String {
         let output = self.output.lock();
         format!(
-            "its stdout:\n  {}\nits stderr:\n  {}",
-            output.stdout.join("\n  "),
-            output.stderr.join("\n  ")
+            "its stdout:\n{}its stderr:\n{}",
+            tail(&output.stdout),
+            tail(&output.stderr)
         )
     }
 
@@ -291,6 +295,18 @@ impl Program {
         });
         status
     }
+}
+
+/// The last lines, none of them endless.
+fn tail(lines: &[String]) -> String {
+    let skipped = lines.len().saturating_sub(TRANSCRIPT_LINES);
+    let clip = |line: &String| line.chars().take(TRANSCRIPT_COLUMNS).collect::<String>();
+    let shown = lines[skipped..]
+        .iter()
+        .map(clip)
+        .collect::<Vec<_>>()
+        .join("\n  ");
+    format!("  ({skipped} lines before)\n  {shown}\n")
 }
 
 impl Drop for Program {

@@ -2,11 +2,10 @@
 //! AWS's Runtime Interface Emulator: a Lambda that is not ours.
 //!
 //! It starts whatever lies in `/opt/extensions`, so it gets a mount namespace with an `/opt` of its own; the machine's
-//! is not touched. It is not in every registry; where it is missing, [`installed`] says so and the tests do not run.
+//! is not touched. Not every network hands it out, so its tests are ignored unless they are asked for.
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,21 +23,16 @@ use crate::{adapter, binaries};
 /// Fills the new `/opt` from a prepared folder and becomes the emulator.
 const ENTER: &str = r#"mount -t tmpfs tmpfs /opt && cp -R "$1/." /opt && shift && exec "$@""#;
 
-/// The emulator, if it is there: `AWS_LAMBDA_RIE`, else where the setup script puts it below Cargo's target folder.
-///
-/// Without it this says so on standard error, past the test runner, which would swallow the words of a passing test.
-pub fn installed(tests_folder: &Path, test: &str) -> Option<PathBuf> {
+/// The emulator: `AWS_LAMBDA_RIE`, else where the setup script puts it below Cargo's target folder.
+pub fn installed(tests_folder: &Path) -> PathBuf {
     let below_target = tests_folder.with_file_name("tools").join("aws-lambda-rie");
     let path = env::var_os("AWS_LAMBDA_RIE").map_or(below_target, PathBuf::from);
-    if path.is_file() {
-        return Some(path);
-    }
-    let _ = writeln!(
-        io::stderr(),
-        "NOT RUN: {test}: there is no {}; integration-tests/setup/install says why",
+    assert!(
+        path.is_file(),
+        "there is no {}: integration-tests/setup/install installs it, or says why not",
         path.display()
     );
-    None
+    path
 }
 
 /// How the adapter gets into the environment.

@@ -2,7 +2,8 @@
 //! The adapter in AWS's Runtime Interface Emulator, a second Lambda that shares nothing with ours.
 //!
 //! It hands out whole replies only, so the mode here is `buffered`, but for one test that looks at what a streamed reply
-//! is made of.
+//! is made of. The tests are ignored unless they are asked for, `-- --ignored`, because not every network hands the
+//! emulator out.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
@@ -19,10 +20,9 @@ use sha2::{Digest, Sha256};
 const BUFFERED: (&str, &str) = ("STREAMGATE_INVOKE_MODE", "buffered");
 
 #[test]
+#[ignore = "needs AWS's emulator: integration-tests/setup/install"]
 fn an_invocation_returns_the_answer_of_the_app_in_every_shape() {
-    let Some(rie) = installed("an invocation") else {
-        return;
-    };
+    let rie = installed();
     for shape in SHAPES {
         let lambda = demo(&rie, shape, &[BUFFERED]);
         let text = lambda.document(&function_url("GET", "/stream"));
@@ -48,10 +48,9 @@ fn an_invocation_returns_the_answer_of_the_app_in_every_shape() {
 }
 
 #[test]
+#[ignore = "needs AWS's emulator: integration-tests/setup/install"]
 fn a_streamed_reply_is_its_prelude_eight_nuls_and_the_body() {
-    let Some(rie) = installed("a streamed reply") else {
-        return;
-    };
+    let rie = installed();
     for shape in SHAPES {
         let lambda = demo(&rie, shape, &[]);
         let reply = lambda.invoke(function_url("GET", "/stream").to_string());
@@ -67,10 +66,9 @@ fn a_streamed_reply_is_its_prelude_eight_nuls_and_the_body() {
 }
 
 #[test]
+#[ignore = "needs AWS's emulator: integration-tests/setup/install"]
 fn an_event_that_cannot_be_decoded_is_an_error_and_the_next_one_is_served() {
-    let Some(rie) = installed("an event that cannot be decoded") else {
-        return;
-    };
+    let rie = installed();
     for shape in SHAPES {
         let lambda = demo(&rie, shape, &[BUFFERED]);
         let error = lambda.invoke("this is no JSON").json();
@@ -82,24 +80,24 @@ fn an_event_that_cannot_be_decoded_is_an_error_and_the_next_one_is_served() {
 }
 
 #[test]
+#[ignore = "needs AWS's emulator: integration-tests/setup/install"]
 fn an_app_that_exits_before_it_is_ready_is_named_in_the_init_error() {
-    let Some(rie) = installed("an app that exits") else {
-        return;
-    };
+    let rie = installed();
     // Where the app is its own runtime process, its exit is the emulator's to report.
     for shape in [Shape::Zip, Shape::ImageEntrypoint] {
-        let lambda = Rie::start(&rie, shape, &["sh", "/dev/null"], &[BUFFERED]);
+        let lambda = Rie::start(&rie, shape, &["false"], &[BUFFERED]);
         let answer = lambda.invoke(function_url("GET", "/").to_string()).text();
         assert!(answer.contains("errorType"), "{shape:?}: {answer}");
-        let _ = lambda.program.any_line("exit");
+        let _ = lambda
+            .program
+            .any_line("app exited with code 1 before it was ready");
     }
 }
 
 #[test]
+#[ignore = "needs AWS's emulator: integration-tests/setup/install"]
 fn at_the_end_the_app_is_told_and_nothing_is_left() {
-    let Some(rie) = installed("the end") else {
-        return;
-    };
+    let rie = installed();
     for shape in SHAPES {
         let mut lambda = demo(&rie, shape, &[BUFFERED]);
         let first = lambda.document(&function_url("GET", "/"));
@@ -110,8 +108,8 @@ fn at_the_end_the_app_is_told_and_nothing_is_left() {
     }
 }
 
-fn installed(test: &str) -> Option<PathBuf> {
-    rie::installed(Path::new(env!("CARGO_TARGET_TMPDIR")), test)
+fn installed() -> PathBuf {
+    rie::installed(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 fn demo(rie: &Path, shape: Shape, variables: &[(&str, &str)]) -> Rie {

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod exec_step;
+mod listening;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod readiness;

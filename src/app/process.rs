@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command as ProcessCommand};
 
 use super::command::Command;
 use super::exec_step::ExecStep;
+use super::listening;
 use super::stderr::Tail;
 use crate::settings::Environment;
 
@@ -53,11 +55,29 @@ pub(crate) struct SpawnError {
     source: io::Error,
 }
 
+/// The app's process group: what reaches it reaches the app behind `sh -c` too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// Where its processes listen, for a diagnosis.
+    pub(crate) fn listens_on(self) -> Vec<SocketAddr> {
+        self.0.map(listening::addresses).unwrap_or_default()
+    }
+
+    fn signal(self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The group may be gone already, which is what is wanted.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
 /// The running app.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    group: Option<Pid>,
+    group: Group,
     stderr: Tail,
 }
 
@@ -110,9 +130,11 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let group = Group(
+            child
+                .id()
+                .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
+        );
         Ok(Self {
             child,
             group,
@@ -137,9 +159,13 @@ impl Process {
         }
     }
 
-    /// SIGTERM to the group, so that it reaches the app behind `sh -c`; after `timeout`, SIGKILL. Reaps.
+    pub(crate) fn group(&self) -> Group {
+        self.group
+    }
+
+    /// SIGTERM to the group; after `timeout`, SIGKILL. Reaps.
     pub(crate) async fn stop(&mut self, timeout: Duration) -> Exited {
-        self.signal(Signal::TERM);
+        self.group.signal(Signal::TERM);
         if tokio::time::timeout(timeout, self.child.wait())
             .await
             .is_err()
@@ -148,15 +174,8 @@ impl Process {
             tracing::warn!(timeout_ms, "app did not stop on SIGTERM and is killed");
         }
         // Whoever of the group has outlived its first process goes too.
-        self.signal(Signal::KILL);
+        self.group.signal(Signal::KILL);
         self.wait().await
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            // The group may be gone already, which is what is wanted.
-            let _ = kill_process_group(group, signal);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! first second; a refused connection costs little.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode, header};
@@ -11,6 +12,7 @@ use http_body_util::{BodyExt as _, Limited};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::AppClient;
+use super::process::Group;
 use crate::settings::{Protocol, Readiness};
 use crate::transport::{RequestBody, ResponseBody, TransportError};
 
@@ -50,15 +52,48 @@ impl fmt::Display for Finding {
 
 /// The app did not become ready in time.
 #[derive(Debug, thiserror::Error)]
-#[error("app is not ready at {address} after {} ms: {last}", waited.as_millis())]
+#[error("app is not ready at {address} after {} ms: {diagnosis}", waited.as_millis())]
 pub(crate) struct NotReady {
     address: String,
     waited: Duration,
+    diagnosis: Diagnosis,
+}
+
+/// What the last check found and, where nobody listened for it, where the app listens instead.
+#[derive(Debug)]
+struct Diagnosis {
     last: Finding,
+    instead: Option<Vec<SocketAddr>>,
+}
+
+impl Diagnosis {
+    fn new(last: Finding, launched: Option<Group>) -> Self {
+        let nobody_listens = matches!(last, Finding::NotListening(_));
+        let instead = launched.filter(|_| nobody_listens).map(Group::listens_on);
+        Self { last, instead }
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.last)?;
+        match self.instead.as_deref() {
+            None => Ok(()),
+            Some([]) => f.write_str("; the app listens on no port"),
+            Some(addresses) => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, "; the app listens on {}", addresses.join(" and "))
+            }
+        }
+    }
 }
 
 /// Waits until the app is ready, for at most the time that is set.
-pub(crate) async fn until_ready(app: &AppClient, check: &Readiness) -> Result<(), NotReady> {
+pub(crate) async fn until_ready(
+    app: &AppClient,
+    check: &Readiness,
+    launched: Option<Group>,
+) -> Result<(), NotReady> {
     let began_at = Instant::now();
     let mut report_at = began_at + REPORT_INTERVAL;
     loop {
@@ -71,13 +106,14 @@ pub(crate) async fn until_ready(app: &AppClient, check: &Readiness) -> Result<()
             return Err(NotReady {
                 address: app.authority().to_string(),
                 waited,
-                last: finding,
+                diagnosis: Diagnosis::new(finding, launched),
             });
         }
         if now >= report_at {
             report_at = now + REPORT_INTERVAL;
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(app.address = %app.authority(), waited_ms, "app is not ready yet: {finding}");
+            let diagnosis = Diagnosis::new(finding, launched);
+            tracing::info!(app.address = %app.authority(), waited_ms, "app is not ready yet: {diagnosis}");
         }
         sleep(interval(waited)).await;
     }

@@ -130,7 +130,7 @@ fn an_app_that_exits_before_it_is_ready_is_an_init_error_with_code_and_stderr() 
 
 #[test]
 fn an_app_that_is_killed_before_it_is_ready_is_an_init_error_with_the_signal() {
-    for (number, name) in [(9, "SIGKILL"), (11, "SIGSEGV"), (15, "SIGTERM")] {
+    for (number, name) in [(9, "SIGKILL"), (6, "SIGABRT"), (15, "SIGTERM")] {
         let lambda = FakeLambda::bind();
         let mut adapter = Adapter::entrypoint(&lambda)
             .env("KILL_SELF_AT_START", &number.to_string())

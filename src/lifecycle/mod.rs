@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The phases of an environment: register, start, serve, drain.
+//!
+//! | Phase | Room | Ends with |
+//! |---|---|---|
+//! | registering | here | Lambda knows us; from then on it starts the runtime process |
+//! | starting | `start` | the app is ready; or it ended, or time is up: an init error |
+//! | serving | `serve` | a stop, the app's end, or Lambda cannot be reached |
+//! | draining | `stop` | the open invocation has ended or used up its share; the app has stopped |
+//!
+//! Signals are taken before anything is started. Every stop leads to the one drain; the exit code tells them apart.
+
+mod serve;
+mod start;
+mod stop;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use crate::extension_api::{Extension, Kind};
+use crate::handover::Listener;
+use crate::logging::chain;
+use crate::role::Role;
+use crate::runtime_api::wire::error_type;
+use crate::runtime_api::{Failure, RuntimeApi};
+use crate::settings::{Environment, Settings, SettingsError};
+use crate::transport::{Authority, UnknownHost};
+
+use start::Started;
+use stop::Stops;
+
+/// What lasts as long as the environment.
+struct Adapter {
+    settings: Settings,
+    environment: Environment,
+    runtime_api: RuntimeApi,
+    extension: Option<Rc<Extension>>,
+    is_extension: bool,
+    began_at: Instant,
+}
+
+/// Runs the adapter as extension or entry point, until the environment ends.
+pub(crate) async fn run(role: Role, settings: Settings, environment: Environment) -> ExitCode {
+    match try_run(role, settings, environment).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            tracing::error!(error = chain(&*error), "adapter cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn try_run(
+    role: Role,
+    settings: Settings,
+    environment: Environment,
+) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
+    let began_at = Instant::now();
+    let lambda = runtime_api_authority(&environment)?;
+    let is_extension = matches!(role, Role::Extension);
+    // Before registration, since the runtime process may come right after it.
+    let listener = if is_extension {
+        Some(Listener::bind(&environment)?)
+    } else {
+        None
+    };
+    let signals = stop::Signals::take()?;
+
+    let kind = if is_extension {
+        Kind::External
+    } else {
+        Kind::Internal
+    };
+    let extension = match Extension::register(lambda.clone(), &extension_name(), kind).await {
+        Ok(extension) => Some(Rc::new(extension)),
+        // Without it an entry point gets no SIGTERM, but serves.
+        Err(error) if !is_extension => {
+            tracing::warn!(
+                error = chain(&error),
+                "not registered, so lambda will not say when it stops"
+            );
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut stops = Stops::new(extension.clone(), signals);
+    let runtime_api = match &settings.runtime_api_proxy {
+        Some((host, port)) => Authority::resolve(host, *port)?,
+        None => lambda,
+    };
+    let adapter = Adapter {
+        settings,
+        environment,
+        runtime_api: RuntimeApi::new(runtime_api),
+        extension,
+        is_extension,
+        began_at,
+    };
+    let started = match (role, &listener) {
+        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command, &mut stops).await,
+        (_, Some(listener)) => adapter.start_extension(listener, &mut stops).await,
+        (_, None) => unreachable!("only the two roles that talk to Lambda are run"),
+    };
+    Ok(match started {
+        Ok(Started::Ready(app)) => adapter.serve(app, stops).await,
+        Ok(Started::Stopped(app, stop)) => adapter.drain(stop, app, stops).await,
+        Err(error) => adapter.give_up_start(&error, stops).await,
+    })
+}
+
+/// Reports settings that do not parse.
+pub(crate) async fn report_settings(role: &Role, environment: &Environment, error: &SettingsError) {
+    let Ok(authority) = runtime_api_authority(environment) else {
+        return;
+    };
+    let failure = Failure::new(error_type::SETTINGS, error.to_string());
+    // What Lambda makes of it is seen in its own log; ours has the error already.
+    if matches!(role, Role::Extension) {
+        if let Ok(extension) =
+            Extension::register(authority, &extension_name(), Kind::External).await
+        {
+            let _ = extension.fail_init(&failure).await;
+        }
+    } else {
+        let _ = RuntimeApi::new(authority).fail_init(&failure).await;
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RuntimeApiAddressError {
+    #[error(
+        "AWS_LAMBDA_RUNTIME_API is not set: this is the part that runs inside Lambda; \
+         to try an app here, run `streamgate-local -- COMMAND`"
+    )]
+    NotSet,
+    #[error("AWS_LAMBDA_RUNTIME_API=`{value}` is not valid: expected {expected}")]
+    Invalid {
+        value: String,
+        expected: &'static str,
+    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownHost),
+}
+
+fn runtime_api_authority(environment: &Environment) -> Result<Authority, RuntimeApiAddressError> {
+    let value = environment
+        .get("AWS_LAMBDA_RUNTIME_API")
+        .ok_or(RuntimeApiAddressError::NotSet)?;
+    let value = value.to_string_lossy();
+    let (host, port) =
+        crate::settings::authority(&value).map_err(|expected| RuntimeApiAddressError::Invalid {
+            value: value.to_string(),
+            expected,
+        })?;
+    Ok(Authority::resolve(&host, port)?)
+}
+
+/// Lambda knows an external extension by the name of its file.
+fn extension_name() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    if name.is_empty() {
+        "streamgate".to_owned()
+    } else {
+        name.into_owned()
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Starting: from registration to an app that is ready, or to an init error that says why there is none.
+
+use std::fmt;
+use std::future::pending;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Adapter;
+use super::stop::{Stop, Stops};
+use crate::app::AppClient;
+use crate::app::command::{Command, NoCommand};
+use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
+use crate::app::process::{Exited, Group, Launch, Process, SpawnError, Stdio};
+use crate::app::readiness::{NotReady, until_ready};
+use crate::handover::{Handover, Listener};
+use crate::logging::chain;
+use crate::runtime_api::Failure;
+use crate::runtime_api::wire::error_type;
+use crate::transport::{Authority, Client, UnknownHost};
+
+/// How long the stub may take where one is expected, before the app is looked for without it.
+const STUB_GRACE: Duration = Duration::from_secs(1);
+
+/// Why the app could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error(transparent)]
+    NoCommand(#[from] NoCommand),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Host(#[from] UnknownHost),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("cannot inherit standard input, output and error")]
+    Stdio(#[source] std::io::Error),
+    #[error("app {0} before it was ready{tail}", tail = Tail(&.0.stderr))]
+    Exited(Exited),
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+}
+
+impl StartError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::NotReady(_) => error_type::APP_NOT_READY,
+            _ => error_type::APP_START,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            // A start that ends well has failed all the same: no one is left to serve.
+            Self::Exited(exited) => exited.code().max(1),
+            _ => 1,
+        }
+    }
+}
+
+/// The last lines of an app's standard error, behind a message.
+pub(super) struct Tail<'a>(pub(super) &'a str);
+
+impl fmt::Display for Tail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("; it wrote nothing to standard error");
+        }
+        write!(f, "; the end of its standard error:\n{}", self.0)
+    }
+}
+
+/// The app, once there is one.
+pub(super) struct App {
+    pub(super) client: AppClient,
+    /// `None`: attached, so not ours to signal or to wait for.
+    pub(super) process: Option<Process>,
+    _port: Option<Port>,
+}
+
+impl App {
+    /// Waits for the end of a launched app.
+    pub(super) async fn exited(&mut self) -> Exited {
+        match &mut self.process {
+            Some(process) => process.wait().await,
+            None => pending().await,
+        }
+    }
+}
+
+/// What became of the start.
+pub(super) enum Started {
+    Ready(App),
+    Stopped(Option<App>, Stop),
+}
+
+impl Adapter {
+    pub(super) async fn start_entrypoint(
+        &self,
+        command: Command,
+        stops: &mut Stops,
+    ) -> Result<Started, StartError> {
+        let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        let environment = self.environment.clone();
+        let stdio = Stdio::inherited().map_err(StartError::Stdio)?;
+        self.launch(
+            Launch {
+                command,
+                environment,
+                directory,
+                stdio,
+            },
+            stops,
+        )
+        .await
+    }
+
+    /// The stub comes, and the app is ours to launch; or an app is found on its port, and we attach to it.
+    pub(super) async fn start_extension(
+        &self,
+        listener: &Listener,
+        stops: &mut Stops,
+    ) -> Result<Started, StartError> {
+        let port = self.settings.port.unwrap_or(USUAL_PORT);
+        let client = self.client(port)?;
+        let stub_is_expected =
+            self.environment.get("AWS_LAMBDA_EXEC_WRAPPER").is_some() || layer_has_bootstrap();
+        if !stub_is_expected && !is_free(port) {
+            tracing::warn!(
+                app.port = port,
+                "port is in use before the runtime process has been started"
+            );
+        }
+        let attached = async {
+            if stub_is_expected {
+                sleep(STUB_GRACE).await;
+            }
+            self.until_ready(&client, None).await
+        };
+        tokio::select! {
+            biased;
+            stop = stops.next() => Ok(Started::Stopped(None, stop)),
+            (handover, stub) = listener.accept() => {
+                stops.set_stub(stub);
+                self.launch(self.launch_of(handover)?, stops).await
+            }
+            ready = attached => {
+                ready?;
+                tracing::info!(app.port = port, ready_ms = self.elapsed_ms(), "app is ready; attached to it");
+                Ok(Started::Ready(App { client, process: None, _port: None }))
+            }
+        }
+    }
+
+    fn launch_of(&self, handover: Handover) -> Result<Launch, StartError> {
+        let Handover {
+            directory,
+            arguments,
+            environment,
+            stdio,
+        } = handover;
+        let command =
+            Command::of_function(self.settings.command.as_deref(), &environment, arguments)?;
+        Ok(Launch {
+            command,
+            environment,
+            directory,
+            stdio,
+        })
+    }
+
+    async fn launch(&self, mut launch: Launch, stops: &mut Stops) -> Result<Started, StartError> {
+        let port = Port::choose(self.settings.port)?;
+        // A `PORT` of the user's own is kept, even where another variable says where to look.
+        if self.settings.port.is_none() || launch.environment.get("PORT").is_none() {
+            launch.environment.set("PORT", port.number.to_string());
+        }
+        let client = self.client(port.number)?;
+        let (number, spawned_ms) = (port.number, self.elapsed_ms());
+        let process = Process::spawn(launch)?;
+        let group = Some(process.group());
+        let mut app = App {
+            client: Rc::clone(&client),
+            process: Some(process),
+            _port: Some(port),
+        };
+        tokio::select! {
+            biased;
+            stop = stops.next() => return Ok(Started::Stopped(Some(app), stop)),
+            exited = app.exited() => return Err(StartError::Exited(exited)),
+            ready = self.until_ready(&client, group) => ready?,
+        }
+        tracing::info!(
+            app.port = number,
+            spawned_ms,
+            ready_ms = self.elapsed_ms(),
+            "app is ready"
+        );
+        Ok(Started::Ready(app))
+    }
+
+    async fn until_ready(
+        &self,
+        client: &AppClient,
+        launched: Option<Group>,
+    ) -> Result<(), StartError> {
+        let check = &self.settings.readiness;
+        match check.port {
+            Some(port) => until_ready(&self.client(port)?, check, launched).await?,
+            None => until_ready(client, check, launched).await?,
+        }
+        Ok(())
+    }
+
+    fn client(&self, port: u16) -> Result<AppClient, UnknownHost> {
+        Authority::resolve(&self.settings.host, port).map(Client::new)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began_at.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Reports a failed start, and lets the runtime process exit with the code that it returns.
+    pub(super) async fn give_up_start(&self, error: &StartError, stops: Stops) -> u8 {
+        let message = chain(error);
+        tracing::error!("{message}");
+        let failure = Failure::new(error.error_type(), message);
+        if let Err(error) = self.runtime_api.fail_init(&failure).await {
+            tracing::warn!(
+                error = chain(&error),
+                "init error could not be reported as the runtime's"
+            );
+        }
+        let code = error.exit_code();
+        stops.release_stub(code).await;
+        if let (true, Some(extension)) = (self.is_extension, &self.extension) {
+            // The runtime's report has the same words; this one only says that the extension goes too.
+            let _ = extension.fail_init(&failure).await;
+        }
+        code
+    }
+}
+
+/// The layer brings a `bootstrap` beside `extensions/`; an image that is attached to brings the one file.
+fn layer_has_bootstrap() -> bool {
+    let invoked = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let opt = invoked.parent().and_then(std::path::Path::parent);
+    opt.is_some_and(|opt| opt.join("bootstrap").is_file())
+}

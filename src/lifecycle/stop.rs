@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stopping: where the word of an environment's end comes from, how much time there is, and the one drain.
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, timeout};
+
+use super::Adapter;
+use super::start::App;
+use crate::extension_api::{Extension, ExtensionApiError, Shutdown};
+use crate::handover::{Stub, StubEvent};
+use crate::logging::chain;
+
+/// From SIGTERM to SIGKILL, Lambda grants 2 s where an extension is registered from `/opt/extensions`; we keep the
+/// last 100 ms for ourselves.
+const EXTENSION_BUDGET: Duration = Duration::from_millis(1_900);
+/// A runtime process alone gets 500 ms. If Lambda grants less, the app dies with us, which is no worse.
+const ENTRYPOINT_BUDGET: Duration = Duration::from_millis(450);
+/// Kept back from the deadline of SHUTDOWN for reaping and exit.
+const EXIT_RESERVE: Duration = Duration::from_millis(100);
+
+/// Why the environment ends.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Lambda said so to the extension.
+    Shutdown(Shutdown),
+    /// SIGTERM or SIGINT came to this process.
+    Signal,
+    /// SIGTERM came to the stub.
+    StubTerminated,
+    /// The runtime process is gone, so Lambda will end the environment.
+    StubGone,
+}
+
+impl Stop {
+    /// The same stop, seen later.
+    pub(super) fn after(self, elapsed: Duration) -> Self {
+        match self {
+            Self::Shutdown(Shutdown { reason, remaining }) => Self::Shutdown(Shutdown {
+                reason,
+                remaining: remaining.saturating_sub(elapsed),
+            }),
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shutdown(shutdown) => write!(f, "shutdown ({})", shutdown.reason),
+            Self::Signal => f.write_str("signal"),
+            Self::StubTerminated => f.write_str("signal to the runtime process"),
+            Self::StubGone => f.write_str("runtime process is gone"),
+        }
+    }
+}
+
+/// This process's own signals.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn take() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Where stops come from.
+pub(super) struct Stops {
+    shutdown: Pin<Box<dyn Future<Output = Result<Shutdown, ExtensionApiError>>>>,
+    signals: Signals,
+    stub: Option<Stub>,
+}
+
+impl Stops {
+    pub(super) fn new(extension: Option<Rc<Extension>>, signals: Signals) -> Self {
+        let shutdown: Pin<Box<dyn Future<Output = _>>> = match extension {
+            Some(extension) => Box::pin(async move { extension.shutdown().await }),
+            None => Box::pin(pending()),
+        };
+        Self {
+            shutdown,
+            signals,
+            stub: None,
+        }
+    }
+
+    pub(super) fn set_stub(&mut self, stub: Stub) {
+        self.stub = Some(stub);
+    }
+
+    /// Waits for a stop. May be dropped and called again.
+    pub(super) async fn next(&mut self) -> Stop {
+        loop {
+            let stub = async {
+                match &mut self.stub {
+                    Some(stub) => stub.event().await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                shutdown = &mut self.shutdown => match shutdown {
+                    Ok(shutdown) => return Stop::Shutdown(shutdown),
+                    Err(error) => {
+                        tracing::warn!(error = chain(&error), "no word of a shutdown will come from lambda");
+                        self.shutdown = Box::pin(pending());
+                    }
+                },
+                _ = self.signals.terminate.recv() => return Stop::Signal,
+                _ = self.signals.interrupt.recv() => return Stop::Signal,
+                event = stub => return match event {
+                    StubEvent::Terminated => Stop::StubTerminated,
+                    StubEvent::Gone => Stop::StubGone,
+                },
+            }
+        }
+    }
+
+    /// Lets the runtime process exit with this code, if a stub is it.
+    pub(super) async fn release_stub(mut self, code: u8) {
+        if let Some(stub) = self.stub.take() {
+            stub.release(code).await;
+        }
+    }
+}
+
+impl Adapter {
+    /// How long everything may take from this stop on.
+    pub(super) fn budget(&self, stop: &Stop) -> Duration {
+        let granted = match stop {
+            Stop::Shutdown(shutdown) => shutdown.remaining.saturating_sub(EXIT_RESERVE),
+            Stop::Signal if !self.is_extension => ENTRYPOINT_BUDGET,
+            Stop::Signal | Stop::StubTerminated | Stop::StubGone => EXTENSION_BUDGET,
+        };
+        self.settings.shutdown_timeout.unwrap_or(granted)
+    }
+
+    /// Stops the app in order and returns the code to exit with.
+    pub(super) async fn drain(&self, stop: Stop, app: Option<App>, mut stops: Stops) -> u8 {
+        let until = Instant::now() + self.budget(&stop);
+        tracing::info!(reason = %stop, "environment ends");
+        let mut code = 0;
+        if let Some(mut process) = app.and_then(|app| app.process) {
+            let exited = process
+                .stop(until.saturating_duration_since(Instant::now()))
+                .await;
+            tracing::info!("app {exited}");
+            code = exited.code();
+        }
+        if let Some(stub) = stops.stub.take() {
+            stub.release(code).await;
+        }
+        if !self.is_extension {
+            return code;
+        }
+        // Lambda tells the extension last. It counts one that has gone before as crashed.
+        if !matches!(stop, Stop::Shutdown(_)) {
+            let _ = timeout(EXTENSION_BUDGET, stops.shutdown).await;
+        }
+        0
+    }
+}
