@@ -35,6 +35,8 @@ setup:
 .PHONY: test
 test: setup
 	cargo test --locked --workspace
+	@# AWS's own emulator is not to be had on every network; `setup` says so.
+	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
 
 .PHONY: lint
 lint:

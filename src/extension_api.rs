@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use crate::runtime_api::Failure;
+use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
 
 const REGISTER: &str = "/2020-01-01/extension/register";

@@ -12,6 +12,7 @@ pub mod app;
 mod body;
 pub mod event;
 mod extension_api;
+mod failure;
 pub mod front;
 mod handover;
 mod headers;

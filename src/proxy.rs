@@ -20,11 +20,11 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use crate::app::AppClient;
 use crate::body::{End, First, Observe, Prefix};
 use crate::event;
+use crate::failure::{Failure, error_type};
 use crate::front::Mode;
 use crate::logging::chain;
 use crate::reply::{self, BUFFERED_LIMIT, Prelude, ReplyError, error_response};
-use crate::runtime_api::wire::error_type;
-use crate::runtime_api::{Failure, Invocation, RuntimeApi, RuntimeApiError};
+use crate::runtime_api::{Invocation, RuntimeApi, RuntimeApiError};
 use crate::settings::InvokeMode;
 use crate::transport::{RequestBody, ResponseBody};
 

@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::binaries;
 use crate::fake_lambda::FakeLambda;
-use crate::process::{Mark, Program};
+use crate::process::{Mark, Program, copy_program};
 
 /// An adapter to be started.
 #[derive(Debug)]
@@ -19,18 +19,24 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// As Lambda starts `/opt/extensions/streamgate`: no arguments, none of the runtime's variables. The app is found
-    /// on `port`.
+    /// As Lambda starts `/opt/extensions/streamgate` of an image: no arguments, none of the runtime's variables. The
+    /// image's own app is at `app`.
     #[must_use]
     pub fn extension(lambda: &FakeLambda, app: SocketAddr) -> Self {
-        Self::bare_extension(lambda).env("STREAMGATE_PORT", &app.port().to_string())
+        let opt = tempfile::tempdir().expect("a temporary directory can be made");
+        let program = install_extension(opt.path());
+        Self::from_opt(lambda, opt, &program).env("STREAMGATE_PORT", &app.port().to_string())
     }
 
-    /// The extension without a word on where the app is.
+    /// As Lambda starts the extension of the layer, without a word on where the app is.
     #[must_use]
-    pub fn bare_extension(lambda: &FakeLambda) -> Self {
+    pub fn layer_extension(lambda: &FakeLambda) -> Self {
         let opt = tempfile::tempdir().expect("a temporary directory can be made");
         let program = install(opt.path());
+        Self::from_opt(lambda, opt, &program)
+    }
+
+    fn from_opt(lambda: &FakeLambda, opt: tempfile::TempDir, program: &Path) -> Self {
         let mut adapter = Self::new(Command::new(program)).in_lambda(lambda);
         adapter.belongings.push(opt);
         adapter
@@ -108,14 +114,18 @@ impl Adapter {
 }
 
 /// Lays out a directory like `/opt` after the layer was attached; returns the extension's path.
-pub fn install(opt: &Path) -> std::path::PathBuf {
+pub fn install(opt: &Path) -> PathBuf {
+    let program = install_extension(opt);
+    let bootstrap = binaries::repository().join("layer/bootstrap");
+    copy_program(&bootstrap, &opt.join("bootstrap"));
+    program
+}
+
+/// Lays out a directory like `/opt` of an image into which the adapter was copied; returns its path.
+fn install_extension(opt: &Path) -> PathBuf {
     let extensions = opt.join("extensions");
     let program = extensions.join("streamgate");
     fs::create_dir_all(&extensions).expect("a directory can be made");
-    fs::copy(binaries::streamgate(), &program).expect("the adapter can be copied");
-    let bootstrap = binaries::repository().join("layer/bootstrap");
-    if bootstrap.exists() {
-        fs::copy(bootstrap, opt.join("bootstrap")).expect("the bootstrap can be copied");
-    }
+    copy_program(binaries::streamgate(), &program);
     program
 }

@@ -5,10 +5,12 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use crate::process::spawn_alone;
 
 /// The adapter as it ships, built by the script that builds it for the layer.
 pub fn streamgate() -> &'static Path {
@@ -87,8 +89,10 @@ fn build(name: &str, arguments: &[&str]) -> PathBuf {
 }
 
 fn output(name: &str, command: &mut Command) -> String {
-    let output = command
-        .output()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let started = spawn_alone(command);
+    let output = started
+        .and_then(Child::wait_with_output)
         .unwrap_or_else(|error| panic!("cannot build {name}: {error}"));
     assert!(
         output.status.success(),

@@ -4,12 +4,12 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{fs, thread};
+use std::{fs, io, thread};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -22,6 +22,32 @@ const MARK: &str = "ITEST_MARK";
 /// How much of a program's output a failure message shows.
 const TRANSCRIPT_LINES: usize = 40;
 const TRANSCRIPT_COLUMNS: usize = 400;
+
+/// Copies a program to where a test wants it.
+pub fn copy_program(from: &Path, to: &Path) {
+    let _alone = alone();
+    let copied = fs::copy(from, to);
+    copied.unwrap_or_else(|error| {
+        panic!(
+            "cannot copy {} to {}: {error}",
+            from.display(),
+            to.display()
+        )
+    });
+}
+
+/// Starts a process while no program is being copied.
+pub(crate) fn spawn_alone(command: &mut Command) -> io::Result<Child> {
+    let _alone = alone();
+    command.spawn()
+}
+
+/// A process that another thread starts while a program is being written inherits the open file until it becomes its
+/// own program, and a file that is open for writing cannot be executed. So these two things exclude each other.
+fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A mark for one test's processes; it is inherited through the environment.
 #[derive(Clone, Debug)]
@@ -166,9 +192,11 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let started = {
+            let _alone = alone();
+            command.spawn()
+        };
+        let mut child = started.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let output = Arc::new(Watched::new(Output {
             open: 2,
             ..Output::default()

@@ -38,7 +38,7 @@ pub fn within<T>(
     }
 }
 
-/// Aborts this test program if it is still running after [`WATCHDOG`].
+/// Aborts this test program if it is still running after a quarter of an hour.
 pub fn watchdog() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {

@@ -3,7 +3,6 @@
 //!
 //! Source: proc(5), `/proc/PID/stat`, `/proc/PID/fd`, `/proc/net/tcp` and `tcp6`.
 
-use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -26,7 +25,7 @@ pub(super) fn addresses(group: Pid) -> Vec<SocketAddr> {
     addresses
 }
 
-fn sockets_of(group: i32) -> HashSet<u64> {
+fn sockets_of(group: i32) -> Vec<u64> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let members = processes.filter(|entry| {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();

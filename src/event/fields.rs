@@ -12,7 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// An object whose values are strings, in the order of the event. `null` counts as empty.
+/// An object whose values are strings, in the order of the event.
 #[derive(Debug, Default)]
 pub(super) struct Pairs<'a>(pub(super) Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
@@ -27,10 +27,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
                 f.write_str("an object with string values")
             }
 
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Pairs::default())
-            }
-
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(16));
                 while let Some((Text(name), Text(value))) = map.next_entry()? {
@@ -40,6 +36,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
             }
         }
 
-        deserializer.deserialize_any(PairsVisitor)
+        deserializer.deserialize_map(PairsVisitor)
     }
 }

@@ -26,7 +26,7 @@ struct Payload<'a> {
     #[serde(borrow, default)]
     raw_query_string: Option<Text<'a>>,
     #[serde(borrow, default)]
-    headers: Pairs<'a>,
+    headers: Option<Pairs<'a>>,
     #[serde(borrow, default)]
     cookies: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
@@ -65,7 +65,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Event, EventError> {
     let mut request = Request::new(body(payload.body, payload.is_base64_encoded)?);
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(target);
-    *request.headers_mut() = header_map(&payload.headers, payload.cookies.as_deref())?;
+    *request.headers_mut() = header_map(
+        &payload.headers.unwrap_or_default(),
+        payload.cookies.as_deref(),
+    )?;
     Ok(Event {
         front: Front::FunctionUrl,
         request,
@@ -75,7 +78,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Event, EventError> {
 fn header_map(pairs: &Pairs<'_>, cookies: Option<&[Text<'_>]>) -> Result<HeaderMap, EventError> {
     let mut map = HeaderMap::with_capacity(pairs.0.len() + 2);
     for (name, value) in &pairs.0 {
-        let unfit = || EventError::Header(name.escape_debug().to_string());
+        let unfit = || EventError::Header(name.escape_default().to_string());
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
         map.append(
             key,

@@ -105,7 +105,7 @@ fn unmarked(payload: &[u8]) -> EventError {
 
 fn excerpt(payload: &[u8]) -> String {
     let shown = &payload[..payload.len().min(EXCERPT)];
-    let mut text = String::from_utf8_lossy(shown).escape_debug().to_string();
+    let mut text = String::from_utf8_lossy(shown).escape_default().to_string();
     if payload.len() > EXCERPT {
         text.push('…');
     }

@@ -21,11 +21,11 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use crate::extension_api::{Extension, Kind};
+use crate::failure::{Failure, error_type};
 use crate::handover::Listener;
 use crate::logging::chain;
 use crate::role::Role;
-use crate::runtime_api::wire::error_type;
-use crate::runtime_api::{Failure, RuntimeApi};
+use crate::runtime_api::RuntimeApi;
 use crate::settings::{Environment, Settings, SettingsError};
 use crate::transport::{Authority, UnknownHost};
 

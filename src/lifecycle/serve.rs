@@ -15,10 +15,10 @@ use super::Adapter;
 use super::start::{App, Tail};
 use super::stop::{Stop, Stops};
 use crate::app::process::Exited;
+use crate::failure::{Failure, error_type};
 use crate::logging::chain;
 use crate::proxy::{AppState, Proxy};
-use crate::runtime_api::wire::error_type;
-use crate::runtime_api::{Failure, Invocation, RuntimeApiError};
+use crate::runtime_api::{Invocation, RuntimeApiError};
 
 /// Waits between polls that fail, doubled each time; the sum of all is some 20 s, and then the environment is given up.
 const POLL_RETRY_INTERVAL: Duration = Duration::from_millis(10);

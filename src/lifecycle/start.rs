@@ -16,10 +16,9 @@ use crate::app::command::{Command, NoCommand};
 use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
 use crate::app::process::{Exited, Group, Launch, Process, SpawnError, Stdio};
 use crate::app::readiness::{NotReady, until_ready};
+use crate::failure::{Failure, error_type};
 use crate::handover::{Handover, Listener};
 use crate::logging::chain;
-use crate::runtime_api::Failure;
-use crate::runtime_api::wire::error_type;
 use crate::transport::{Authority, Client, UnknownHost};
 
 /// How long the stub may take where one is expected, before the app is looked for without it.

@@ -7,6 +7,8 @@ mod prelude;
 pub use buffered::{BUFFERED_LIMIT, buffered};
 pub use prelude::{PRELUDE_LIMIT, Prelude};
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -81,8 +83,10 @@ fn write_cookies(json: &mut Vec<u8>, headers: &HeaderMap) {
 
 /// A header value is bytes; where they are no UTF-8, each stands for the character of that number, as HTTP/1.0 had it.
 fn write_string(json: &mut Vec<u8>, bytes: &[u8]) {
-    let latin1 = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect();
-    let text = std::str::from_utf8(bytes).map_or_else(|_| latin1(bytes), str::to_owned);
-    let quoted = serde_json::Value::String(text).to_string();
-    json.extend_from_slice(quoted.as_bytes());
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    };
+    // Writing a string to a vector has nothing that could fail.
+    let _ = serde_json::to_writer(json, &text);
 }

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use serde::Serialize;
 
+use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
 
 use reply_body::ReplyBody;
@@ -64,34 +64,6 @@ pub(crate) struct Invocation {
     /// Trace header for the app.
     pub(crate) trace: Option<HeaderValue>,
     pub(crate) payload: Bytes,
-}
-
-/// What is reported to Lambda when an invocation, or the start, fails.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Failure {
-    error_type: &'static str,
-    error_message: String,
-    stack_trace: [String; 0],
-}
-
-impl Failure {
-    pub(crate) fn new(error_type: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            error_type,
-            error_message: message.into(),
-            stack_trace: [],
-        }
-    }
-
-    pub(crate) fn to_json(&self) -> Bytes {
-        // A struct of strings has no value that cannot be written.
-        Bytes::from(serde_json::to_vec(self).unwrap_or_default())
-    }
-
-    pub(crate) fn error_type(&self) -> &'static str {
-        self.error_type
-    }
 }
 
 /// The Runtime API at one authority.

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 
-use super::{Failure, wire};
+use super::wire;
+use crate::failure::{Failure, error_type};
 
 /// `inner`, with trailers in place of its error.
 pub(super) struct ReplyBody<B>(Option<B>);
@@ -61,7 +62,7 @@ fn error_trailers(error: &(dyn Error + 'static)) -> HeaderMap {
         "the app broke off its response: {}",
         crate::logging::chain(error)
     );
-    let failure = Failure::new(wire::error_type::APP_STREAM, message);
+    let failure = Failure::new(error_type::APP_STREAM, message);
     let mut trailers = HeaderMap::with_capacity(2);
     trailers.insert(
         wire::ERROR_TYPE,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names of the Runtime API, and the error types that the adapter reports, each in one place.
+//! Names of the Runtime API, each in one place.
 
 use http::{HeaderName, HeaderValue};
 
@@ -39,19 +39,3 @@ pub(crate) const HTTP_INTEGRATION: HeaderValue =
 pub(crate) const ERROR_TRAILERS: HeaderValue = HeaderValue::from_static(
     "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
 );
-
-/// Lambda records a type only if letters alone follow the dot.
-pub(crate) mod error_type {
-    /// The event cannot be made a request.
-    pub(crate) const EVENT: &str = "Function.InvalidEvent";
-    /// The app broke off its response after the head had been sent.
-    pub(crate) const APP_STREAM: &str = "Function.AppStreamBroken";
-    /// A fault of the adapter.
-    pub(crate) const ADAPTER: &str = "Runtime.AdapterFault";
-    /// The app could not be started, or ended before it was ready.
-    pub(crate) const APP_START: &str = "Runtime.AppStartFailed";
-    /// The app did not become ready in time.
-    pub(crate) const APP_NOT_READY: &str = "Runtime.AppNotReady";
-    /// A setting does not parse.
-    pub(crate) const SETTINGS: &str = "Runtime.InvalidSettings";
-}

@@ -55,17 +55,32 @@ pub(super) fn path(value: &str) -> Result<String, Expected> {
 pub(super) fn duration(value: &str) -> Result<Duration, Expected> {
     const EXPECTED: Expected =
         "a duration such as 30, 2.5, 500ms, 30s or 2m (plain numbers are seconds)";
-    let (number, scale) = if let Some(number) = value.strip_suffix("ms") {
-        (number, 0.001)
+    let (number, unit_ms) = if let Some(number) = value.strip_suffix("ms") {
+        (number, 1)
     } else if let Some(number) = value.strip_suffix('s') {
-        (number, 1.0)
+        (number, 1_000)
     } else if let Some(number) = value.strip_suffix('m') {
-        (number, 60.0)
+        (number, 60_000)
     } else {
-        (value, 1.0)
+        (value, 1_000)
     };
-    let number: f64 = number.trim().parse().map_err(|_| EXPECTED)?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| EXPECTED)
+    let (whole, fraction) = number
+        .trim()
+        .split_once('.')
+        .unwrap_or((number.trim(), "0"));
+    let digits = |text: &str| -> Result<u64, Expected> {
+        let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        all_digits
+            .then(|| text.parse().ok())
+            .flatten()
+            .ok_or(EXPECTED)
+    };
+    // Below a thousandth of the unit nothing is told apart.
+    let fraction = fraction.get(..3).unwrap_or(fraction);
+    let thousandths =
+        digits(fraction)? * 10_u64.pow(3 - u32::try_from(fraction.len()).unwrap_or(3));
+    let millis = digits(whole)?.checked_mul(unit_ms).ok_or(EXPECTED)?;
+    Ok(Duration::from_millis(millis) + Duration::from_micros(thousandths * unit_ms))
 }
 
 pub(super) fn protocol(value: &str) -> Result<Protocol, Expected> {
@@ -179,10 +194,25 @@ mod tests {
             ("500ms", 500),
             ("30s", 30_000),
             ("2m", 120_000),
+            ("0.0625", 62),
+            ("1.5m", 90_000),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "ms", "-1", "1h", "NaN", "inf", "1e400"] {
+        for bad in [
+            "",
+            "ms",
+            "-1",
+            "+1",
+            "1h",
+            "1.",
+            ".5",
+            "1.x",
+            "NaN",
+            "1e4",
+            "99999999999999999999",
+            "999999999999999999m",
+        ] {
             assert!(duration(bad).is_err(), "{bad:?} was accepted");
         }
     }

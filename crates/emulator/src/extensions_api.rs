@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The Extensions API, version 2020-01-01.
 //!
-//! Translates calls into transitions of [`State`]. All client errors are 403 with a typed body, as in AWS's Runtime
+//! Translates calls into transitions of `state`. All client errors are 403 with a typed body, as in AWS's Runtime
 //! Interface Emulator (`internal/lambda/rapi/handler/agent*.go`).
 
 use std::sync::Arc;

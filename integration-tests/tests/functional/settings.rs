@@ -54,7 +54,7 @@ fn a_wrong_value_is_an_error_that_names_variable_value_and_what_is_accepted() {
 #[test]
 fn a_wrong_value_is_told_to_lambda() {
     let lambda = FakeLambda::bind();
-    let mut adapter = Adapter::bare_extension(&lambda)
+    let mut adapter = Adapter::layer_extension(&lambda)
         .env("STREAMGATE_INVOKE_MODE", "sometimes")
         .start();
     assert!(!adapter.finish().success());
@@ -105,7 +105,7 @@ fn the_settings_of_lwa_are_understood() {
     let lambda = FakeLambda::bind();
     let app = App::start(&[]);
     let port = app.address().port().to_string();
-    let _adapter = Adapter::bare_extension(&lambda)
+    let _adapter = Adapter::layer_extension(&lambda)
         .env("AWS_LWA_PORT", &port)
         .env("AWS_LWA_HOST", "127.0.0.1")
         .env("AWS_LWA_READINESS_CHECK_PORT", &port)

@@ -96,7 +96,7 @@ fn a_launched_app_has_a_process_group_of_its_own() {
 fn the_app_has_the_stdio_of_the_runtime_process() {
     let lambda = FakeLambda::bind();
     let task = tempfile::tempdir().unwrap();
-    let adapter = Adapter::bare_extension(&lambda).start();
+    let adapter = Adapter::layer_extension(&lambda).start();
     registered(&lambda);
     let app = binaries::misbehave().display().to_string();
     let stub = Adapter::stub(&lambda, &[])
@@ -148,7 +148,7 @@ fn registered(lambda: &FakeLambda) {
 #[test]
 fn the_extension_registers_for_shutdown_under_its_file_name() {
     let lambda = FakeLambda::bind();
-    let _adapter = Adapter::bare_extension(&lambda).start();
+    let _adapter = Adapter::layer_extension(&lambda).start();
     registered(&lambda);
     let register = lambda.requests("/extension/register").remove(0);
     assert_eq!(
@@ -172,7 +172,7 @@ fn the_entrypoint_registers_without_events() {
 fn a_handler_may_be_a_command_line() {
     let task = tempfile::tempdir().unwrap();
     let lambda = FakeLambda::bind();
-    let _adapter = Adapter::bare_extension(&lambda).start();
+    let _adapter = Adapter::layer_extension(&lambda).start();
     let app = binaries::misbehave().display();
     let _stub = Adapter::stub(&lambda, &[])
         .env(
@@ -252,7 +252,7 @@ fn an_adapter_that_its_stub_cannot_reach_attaches_to_the_app() {
     let elsewhere = FakeLambda::bind();
     let task = tempfile::tempdir().unwrap();
     let port = free_port().to_string();
-    let _adapter = Adapter::bare_extension(&lambda)
+    let _adapter = Adapter::layer_extension(&lambda)
         .env("STREAMGATE_PORT", &port)
         .start();
     registered(&lambda);
@@ -280,7 +280,7 @@ fn an_adapter_that_its_stub_cannot_reach_attaches_to_the_app() {
 fn an_attached_app_is_found_however_late_it_listens() {
     let lambda = FakeLambda::bind();
     let port = free_port();
-    let _adapter = Adapter::bare_extension(&lambda)
+    let _adapter = Adapter::layer_extension(&lambda)
         .env("STREAMGATE_PORT", &port.to_string())
         .start();
     registered(&lambda);

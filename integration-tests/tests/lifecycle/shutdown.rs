@@ -109,7 +109,7 @@ fn an_open_stream_may_end_before_the_app_is_stopped() {
 /// Extension and stub as in a zip function.
 fn zip(lambda: &FakeLambda, diary: &Diary) -> (Program, Program, Value) {
     let port = free_port().to_string();
-    let extension = Adapter::bare_extension(lambda)
+    let extension = Adapter::layer_extension(lambda)
         .env("STREAMGATE_PORT", &port)
         .start();
     lambda.wait("the registration", |exchanges| {

@@ -14,7 +14,7 @@ use integration_tests::event::{Event, function_url};
 use integration_tests::fake_lambda::FakeLambda;
 use integration_tests::http::{End, Request};
 use integration_tests::local::Local;
-use integration_tests::process::{Mark, Program};
+use integration_tests::process::{Mark, Program, copy_program};
 use serde_json::json;
 
 fn started() -> (FakeLambda, App, Program) {
@@ -118,7 +118,6 @@ fn secrets_of_a_request_and_its_answer_are_not_logged() {
         // Broken ones are where a careless message shows its input.
         event["headers"]["x-broken\r\n"] = json!("secret-in-broken-header");
         lambda.invoke(Event::json(&event));
-        lambda.invoke(Event::raw("{\"body\": \"secret-in-no-json"));
         lambda.shut_down("spindown");
         let _ = adapter.finish();
         let output = [adapter.stdout(), adapter.stderr()].concat().join("\n");
@@ -153,7 +152,7 @@ fn the_stub_gives_nothing_to_an_adapter_of_another_user() {
         return;
     }
     let lambda = FakeLambda::bind();
-    let _adapter = Adapter::bare_extension(&lambda)
+    let _adapter = Adapter::layer_extension(&lambda)
         .env("STREAMGATE_PORT", &free_port().to_string())
         .start();
     lambda.wait("the registration", |exchanges| {
@@ -167,7 +166,7 @@ fn the_stub_gives_nothing_to_an_adapter_of_another_user() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let [program, app] = [binaries::streamgate(), binaries::misbehave()].map(|original| {
         let copy = directory.path().join(original.file_name().unwrap());
-        fs::copy(original, &copy).unwrap();
+        copy_program(original, &copy);
         copy
     });
     let mut command = Command::new("setpriv");

@@ -55,15 +55,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // What the stub hands over is what an app is started with.
     ("handover", &["app"]),
     ("transport", &[]),
+    ("failure", &[]),
     ("logging", &[]),
     ("settings", &[]),
 ];
 
-const FOR_ALL: &[&str] = &["settings", "logging"];
+const FOR_ALL: &[&str] = &["settings", "logging", "failure"];
 
 /// Modules that compute and nothing else.
 const PURE: &[&str] = &[
-    "event", "reply", "body", "front", "headers", "route", "settings",
+    "event", "reply", "body", "failure", "front", "headers", "route", "settings",
 ];
 
 /// What a pure module has no use for.
