@@ -1,11 +1,12 @@
 # `make demo` and `make test` need nothing but the language toolchains: each installs what it uses.
 
 CMD ?=
-PORT ?= 9000
+# Not `PORT`, which make would hand on to the app.
+URL_PORT ?= 9000
 
 .PHONY: help
 help:
-	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(PORT)"
+	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(URL_PORT)"
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
@@ -19,8 +20,8 @@ local:
 .PHONY: demo
 demo: local
 	$(if $(CMD),,cargo build --locked --quiet --release --package streamgate-demo)
-	@$(if $(CMD),,echo "Open the page below, or:  curl -N http://127.0.0.1:$(PORT)/stream")
-	@exec target/release/streamgate-local --port $(PORT) --adapter "$$(layer/build)" -- $(or $(CMD),target/release/streamgate-demo)
+	@$(if $(CMD),,echo "Open the page below, or:  curl -N http://127.0.0.1:$(URL_PORT)/stream")
+	@exec target/release/streamgate-local --port $(URL_PORT) --adapter "$$(layer/build)" -- $(or $(CMD),target/release/streamgate-demo)
 
 .PHONY: layer
 layer:
