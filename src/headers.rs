@@ -32,6 +32,44 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Headers by which an app trusts what it is told: a client's own are always removed.
+const RESERVED: [HeaderName; 4] = [REQUEST_CONTEXT, LAMBDA_CONTEXT, TENANT_ID, X_RAY];
+const RESERVED_PREFIX: &str = "x-streamgate-";
+
+/// The event's `requestContext`, as AWS Lambda Web Adapter names it.
+pub(crate) const REQUEST_CONTEXT: HeaderName = HeaderName::from_static("x-amzn-request-context");
+/// What Lambda says of the invocation, as AWS Lambda Web Adapter names it.
+pub(crate) const LAMBDA_CONTEXT: HeaderName = HeaderName::from_static("x-amzn-lambda-context");
+/// The tenant of a function with tenant isolation.
+pub(crate) const TENANT_ID: HeaderName = HeaderName::from_static("x-amz-tenant-id");
+/// X-Ray's trace context.
+pub(crate) const X_RAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// The trace context of W3C.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The part of the path that was taken off.
+pub(crate) const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+/// What sent an event that is no HTTP request.
+pub(crate) const EVENT_SOURCE: HeaderName = HeaderName::from_static("x-streamgate-event");
+/// Proves that an event is one.
+pub(crate) const EVENT_SECRET: HeaderName = HeaderName::from_static("x-streamgate-event-secret");
+
+/// Whether the adapter alone may set this header.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    RESERVED.contains(name) || name.as_str().starts_with(RESERVED_PREFIX)
+}
+
+/// Removes what only the adapter may say.
+pub(crate) fn remove_reserved(headers: &mut HeaderMap) {
+    let reserved: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_reserved(name))
+        .cloned()
+        .collect();
+    for name in reserved {
+        headers.remove(name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +101,23 @@ mod tests {
             ("x-three", "3"),
         ]);
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-three"]);
+    }
+
+    #[test]
+    fn what_only_the_adapter_may_say_is_removed() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-amzn-request-context",
+            "x-amz-tenant-id",
+            "x-streamgate-event",
+            "x-streamgate-anything",
+        ] {
+            headers.append(name, HeaderValue::from_static("forged"));
+            headers.append(name, HeaderValue::from_static("twice"));
+        }
+        headers.insert("x-amzn-tls-version", HeaderValue::from_static("TLSv1.3"));
+        remove_reserved(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-amzn-tls-version"]);
     }
 
     #[test]

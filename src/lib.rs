@@ -18,12 +18,15 @@ mod handover;
 mod headers;
 mod lifecycle;
 pub mod logging;
+mod policy;
 mod proxy;
 pub mod reply;
 pub mod role;
+mod route;
 mod runtime_api;
 pub mod settings;
 pub mod stub;
+mod trace;
 mod transport;
 
 use std::future::Future;

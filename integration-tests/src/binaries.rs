@@ -12,51 +12,55 @@ use serde_json::Value;
 
 use crate::process::spawn_alone;
 
+/// A build's outcome. A failed one is not tried again by each test.
+type Built = OnceLock<Result<PathBuf, String>>;
+
 /// The adapter as it ships, built by the script that builds it for the layer.
 pub fn streamgate() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        given("STREAMGATE_BIN").unwrap_or_else(|| {
-            let mut script = Command::new(repository().join("layer/build"));
-            // Cargo sets these for tests; they would choose another toolchain's flags for the build.
-            script
-                .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS");
-            PathBuf::from(output("streamgate", &mut script).trim_end())
-        })
+    static BUILT: Built = Built::new();
+    built(&BUILT, || {
+        if let Some(path) = given("STREAMGATE_BIN") {
+            return Ok(path);
+        }
+        let mut script = Command::new(repository().join("layer/build"));
+        // Cargo sets these for tests; they would choose another toolchain's flags for the build.
+        script
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        let path = output("streamgate", &mut script)?;
+        Ok(PathBuf::from(path.trim_end()))
     })
 }
 
 /// The local Lambda.
 pub fn streamgate_local() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        given("STREAMGATE_LOCAL_BIN").unwrap_or_else(|| {
-            let arguments = [
-                "--release",
-                "-p",
-                "streamgate-emulator",
-                "--bin",
-                "streamgate-local",
-            ];
-            build("streamgate-local", &arguments)
-        })
+    static BUILT: Built = Built::new();
+    built(&BUILT, || match given("STREAMGATE_LOCAL_BIN") {
+        Some(path) => Ok(path),
+        None => build("streamgate-local", "streamgate-emulator"),
     })
 }
 
 /// The demo app.
 pub fn demo() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| build("streamgate-demo", &["--release", "-p", "streamgate-demo"]))
+    static BUILT: Built = Built::new();
+    built(&BUILT, || build("streamgate-demo", "streamgate-demo"))
 }
 
 /// The app that misbehaves on request.
 pub fn misbehave() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let arguments = ["--release", "-p", "integration-tests", "--bin", "misbehave"];
-        build("misbehave", &arguments)
-    })
+    static BUILT: Built = Built::new();
+    built(&BUILT, || build("misbehave", "integration-tests"))
+}
+
+fn built(
+    outcome: &'static Built,
+    build: impl FnOnce() -> Result<PathBuf, String>,
+) -> &'static Path {
+    match outcome.get_or_init(build) {
+        Ok(path) => path,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// The root of the repository.
@@ -72,32 +76,29 @@ fn given(variable: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn build(name: &str, arguments: &[&str]) -> PathBuf {
+fn build(name: &str, package: &str) -> Result<PathBuf, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .current_dir(repository())
-        .arg("build")
-        .args(arguments)
+        .args(["build", "--release", "-p", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics");
-    output(name, &mut command)
+    output(name, &mut command)?
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .unwrap_or_else(|| panic!("cargo names no executable for {name}"))
+        .ok_or_else(|| format!("cargo names no executable for {name}"))
 }
 
-fn output(name: &str, command: &mut Command) -> String {
+fn output(name: &str, command: &mut Command) -> Result<String, String> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let started = spawn_alone(command);
-    let output = started
+    let output = spawn_alone(command)
         .and_then(Child::wait_with_output)
-        .unwrap_or_else(|error| panic!("cannot build {name}: {error}"));
-    assert!(
-        output.status.success(),
-        "{name} does not build:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
+        .map_err(|error| format!("cannot build {name}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{name} does not build:\n{stderr}"))
 }

@@ -5,7 +5,7 @@
 //! arrived, and breaks the rules where the test says so ([`Fault`]).
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub const HANDLER: &str = "run.sh";
 
 /// How often a thread that waits for a script's next step looks whether its peer is still there.
 const PEEK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long an eager reader stays awake.
+const SPIN_LIMIT: Duration = Duration::from_millis(20);
 
 /// What happens to a reply instead of a 202.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ enum Poll {
 }
 
 /// One request of the adapter, as far as it has come.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Exchange {
     /// Which connection it came on, counted from 0.
     pub connection: usize,
@@ -67,6 +70,24 @@ pub struct Exchange {
     pub answered: Option<u16>,
     /// When the head had arrived.
     pub at: Instant,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Read by people in a failure message, where lists of byte values help no one.
+        let body = String::from_utf8_lossy(&self.body())
+            .chars()
+            .take(2_000)
+            .collect::<String>();
+        f.debug_struct("Exchange")
+            .field("start", &self.head.start)
+            .field("headers", &self.head.headers)
+            .field("reads", &self.reads.len())
+            .field("body", &body)
+            .field("trailers", &self.trailers)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Exchange {
@@ -136,6 +157,7 @@ struct Script {
     faults: HashMap<String, Fault>,
     connections: usize,
     queued: usize,
+    eager: bool,
     closed: bool,
 }
 
@@ -176,6 +198,11 @@ impl FakeLambda {
             }
         });
         Self { address, script }
+    }
+
+    /// From now on, reads bytes the moment they come, so that what was written apart is read apart.
+    pub fn read_eagerly(&self) {
+        self.script.change(|script| script.eager = true);
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` has to say.
@@ -478,10 +505,23 @@ impl Connection {
 
     fn read(&mut self) -> Option<Vec<u8>> {
         let mut block = vec![0; 256 * 1024];
+        if self.script.lock().eager {
+            self.spin();
+        }
         let count = self.stream.read(&mut block).ok()?;
         block.truncate(count);
         self.buffer.extend_from_slice(&block);
         (count > 0).then_some(block)
+    }
+
+    /// Waits for bytes without going to sleep, for a while: a reader that has to be woken comes too late to see where
+    /// one write ended and the next began.
+    fn spin(&self) {
+        if self.stream.set_nonblocking(true).is_ok() {
+            let end_at = Instant::now() + SPIN_LIMIT;
+            while Instant::now() < end_at && self.stream.peek(&mut [0]).is_err() {}
+            let _ = self.stream.set_nonblocking(false);
+        }
     }
 
     fn fault(&self, exchange: &Exchange) -> Option<(String, Fault)> {

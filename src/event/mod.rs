@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a Lambda event to the HTTP request that it stands for. Pure: bytes in, a request or an error out.
 //!
-//! Each kind of event has a file of its own; this one tells them apart by explicit marks. An event that bears none is
-//! an error for its invocation, never a guess.
+//! Each kind of event has a file of its own. `marks` tells them apart by explicit marks; what bears none is an
+//! invocation of its own, posted as it is, and never taken for a request of some client. An event that bears the marks
+//! of a front but cannot be read is refused, and not handed on as something else.
 
 mod fields;
-mod function_url;
+mod format_1;
+mod http_api;
+mod lattice;
+mod marks;
+mod parts;
 mod target;
+mod websocket;
 
 use bytes::Bytes;
-use http::Request;
-use serde::Deserialize;
+use http::{HeaderValue, Method, Request, header};
 
 use crate::front::Front;
+use fields::Object;
+
+pub(crate) use parts::ascii_json;
 
 /// Bytes of an event that an error may quote.
 const EXCERPT: usize = 48;
@@ -28,31 +36,41 @@ pub enum EventError {
         /// Where it stops being JSON.
         source: serde_json::Error,
     },
-    /// JSON, but none of the kinds that we serve.
-    #[error(
-        "event is of no known kind: expected version `2.0` with requestContext.http, as from a function URL"
-    )]
-    UnknownKind,
-    /// A field that the kind must have is missing or of another type.
-    #[error("event is not a valid {kind} event")]
+    /// A field of another type than its kind has.
+    #[error("event has a field `{field}` that cannot be read")]
     Malformed {
-        /// The kind that its marks tell.
-        kind: &'static str,
-        /// The field, and what is wrong with it.
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A field that its kind must have.
+    #[error("event has no field `{0}`, which events of its kind have")]
+    Missing(&'static str),
     /// The method cannot stand on a request line.
     #[error("event has the method `{0}`, which is no HTTP method")]
     Method(String),
-    /// The path or query cannot be made into a request target.
-    #[error("event has the request target `{0}`, which cannot be sent")]
-    Target(String),
+    /// The path and query are longer than a request target can be.
+    #[error("event has a request target that cannot be sent")]
+    Target,
     /// A header that cannot be sent. Its value is not told: it may be a secret.
     #[error("event has a header `{0}` whose name or value cannot be sent")]
     Header(String),
+    /// More headers than can be held.
+    #[error("event has more headers than can be sent")]
+    TooManyHeaders,
     /// The body says it is base64 and is not.
     #[error("event has a body that is not valid base64")]
     Body(#[source] base64::DecodeError),
+}
+
+/// An event that cannot be served.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: EventError,
+    /// The front that waits for an answer. `None`: the payload is not JSON, so nobody is known.
+    pub front: Option<Front>,
 }
 
 /// A request from a front.
@@ -60,46 +78,68 @@ pub enum EventError {
 pub struct Event {
     /// What made it.
     pub front: Front,
-    /// The request, without anything that belongs to one connection.
+    /// The request, without anything that belongs to one connection. For an event that is no HTTP its target is `/`
+    /// and the caller chooses another.
     pub request: Request<Bytes>,
-}
-
-/// The marks that tell the kinds apart.
-#[derive(Deserialize)]
-struct Marks<'a> {
-    #[serde(borrow, default)]
-    version: Option<fields::Text<'a>>,
-    #[serde(default, rename = "requestContext")]
-    context: Option<ContextMarks>,
-}
-
-#[derive(Deserialize)]
-struct ContextMarks {
-    http: Option<serde::de::IgnoredAny>,
+    /// The event's `requestContext`, as JSON of printable ASCII.
+    pub context: Option<String>,
 }
 
 /// Reads an event.
 ///
 /// # Errors
 ///
-/// An event that is not JSON, of no known kind, or whose parts cannot make a request.
-pub fn decode(payload: &[u8]) -> Result<Event, EventError> {
-    let marks: Marks = serde_json::from_slice(payload).map_err(|_| unmarked(payload))?;
-    let is_payload_v2 = marks.version.is_some_and(|version| version.0 == "2.0");
-    if is_payload_v2 && marks.context.is_some_and(|context| context.http.is_some()) {
-        return function_url::decode(payload);
-    }
-    Err(EventError::UnknownKind)
+/// An event that is not JSON, or that bears the marks of a front and cannot be made a request.
+pub fn decode(payload: &Bytes) -> Result<Event, Refused> {
+    let event = members(payload).map_err(|error| Refused { error, front: None })?;
+    let context = event.object("requestContext");
+    let front = marks::front(&event, &context);
+    let request = match front {
+        Front::FunctionUrl | Front::HttpApi => http_api::request(&event, &context, front),
+        Front::HttpApiV1 | Front::Rest | Front::Alb | Front::AlbMultiValue => {
+            format_1::request(&event, front)
+        }
+        Front::Lattice => lattice::request(&event),
+        Front::WebSocket => websocket::request(&event, &context),
+        Front::Other(_) => {
+            let mut request = Request::new(payload.clone());
+            *request.method_mut() = Method::POST;
+            request.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            return Ok(Event {
+                front,
+                request,
+                context: None,
+            });
+        }
+    };
+    let request = request.map_err(|error| Refused {
+        error,
+        front: Some(front),
+    })?;
+    let context = event.get("requestContext").map(|raw| ascii_json(raw.get()));
+    Ok(Event {
+        front,
+        request,
+        context,
+    })
 }
 
-/// What is wrong with a payload whose marks cannot be read.
-fn unmarked(payload: &[u8]) -> EventError {
-    match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
-        Err(source) => EventError::NotJson {
-            excerpt: excerpt(payload),
-            source,
-        },
-        Ok(_) => EventError::UnknownKind,
+/// The members of any JSON. What is no object has none.
+fn members(payload: &[u8]) -> Result<Object<'_>, EventError> {
+    let not_json = |source| EventError::NotJson {
+        excerpt: excerpt(payload),
+        source,
+    };
+    match Object::parse(payload) {
+        Ok(members) => Ok(members),
+        Err(error) if !error.is_data() => Err(not_json(error)),
+        Err(_) => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(payload).map_err(not_json)?;
+            Ok(Object::default())
+        }
     }
 }
 
@@ -113,37 +153,4 @@ fn excerpt(payload: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_json_is_quoted() {
-        let error = decode(b"hello, world").unwrap_err();
-        assert_eq!(error.to_string(), "event is not JSON: `hello, world`");
-        assert!(matches!(decode(b""), Err(EventError::NotJson { .. })));
-        assert!(matches!(
-            decode(br#"{"version":"2.0"} x"#),
-            Err(EventError::NotJson { .. })
-        ));
-    }
-
-    #[test]
-    fn json_without_marks_is_never_taken_for_a_request() {
-        for event in [
-            "null",
-            "1",
-            "[]",
-            "{}",
-            "\"GET /\"",
-            r#"{"version":"2.0"}"#,
-            r#"{"version":2}"#,
-            r#"{"version":"1.0","requestContext":{"http":{}}}"#,
-            r#"{"version":"2.0","requestContext":[]}"#,
-        ] {
-            assert!(
-                matches!(decode(event.as_bytes()), Err(EventError::UnknownKind)),
-                "{event}"
-            );
-        }
-    }
-}
+mod tests;

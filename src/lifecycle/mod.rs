@@ -14,10 +14,12 @@ mod serve;
 mod start;
 mod stop;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::extension_api::{Extension, Kind};
@@ -39,6 +41,8 @@ struct Adapter {
     runtime_api: RuntimeApi,
     extension: Option<Rc<Extension>>,
     is_extension: bool,
+    /// What tells an event from a client's request to the same path.
+    event_secret: HeaderValue,
     began_at: Instant,
 }
 
@@ -91,12 +95,17 @@ async fn try_run(
         Some((host, port)) => Authority::resolve(host, *port)?,
         None => lambda,
     };
+    let event_secret = match &settings.event_secret {
+        Some(secret) => secret.clone(),
+        None => new_secret()?,
+    };
     let adapter = Adapter {
         settings,
         environment,
         runtime_api: RuntimeApi::new(runtime_api),
         extension,
         is_extension,
+        event_secret,
         began_at,
     };
     let started = match (role, &listener) {
@@ -156,6 +165,19 @@ fn runtime_api_authority(environment: &Environment) -> Result<Authority, Runtime
             expected,
         })?;
     Ok(Authority::resolve(&host, port)?)
+}
+
+/// 256 random bits.
+fn new_secret() -> std::io::Result<HeaderValue> {
+    let mut bytes = [0_u8; 32];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    let mut hex = String::with_capacity(64);
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    let mut secret = HeaderValue::try_from(hex).map_err(std::io::Error::other)?;
+    secret.set_sensitive(true);
+    Ok(secret)
 }
 
 /// Lambda knows an external extension by the name of its file.

@@ -38,7 +38,12 @@ impl Adapter {
     pub(super) async fn serve(&self, mut app: App, mut stops: Stops) -> u8 {
         let client = Rc::clone(&app.client);
         let poller = Poller {
-            proxy: Proxy::new(&self.runtime_api, &client, self.settings.invoke_mode),
+            proxy: Proxy::new(
+                &self.runtime_api,
+                &client,
+                &self.settings,
+                &self.event_secret,
+            ),
             app_is_launched: app.process.is_some(),
             is_open: Cell::new(false),
             is_draining: Cell::new(false),

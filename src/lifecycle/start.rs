@@ -177,6 +177,9 @@ impl Adapter {
         if self.settings.port.is_none() || launch.environment.get("PORT").is_none() {
             launch.environment.set("PORT", port.number.to_string());
         }
+        if let Ok(secret) = self.event_secret.to_str() {
+            launch.environment.set("STREAMGATE_EVENT_SECRET", secret);
+        }
         let client = self.client(port.number)?;
         let (number, spawned_ms) = (port.number, self.elapsed_ms());
         let process = Process::spawn(launch)?;

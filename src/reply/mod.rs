@@ -4,7 +4,7 @@
 mod buffered;
 mod prelude;
 
-pub use buffered::{BUFFERED_LIMIT, buffered};
+pub use buffered::{buffered, result};
 pub use prelude::{PRELUDE_LIMIT, Prelude};
 
 use std::borrow::Cow;
@@ -24,12 +24,12 @@ pub enum ReplyError {
         size: usize,
     },
     /// The reply document is larger than Lambda takes.
-    #[error(
-        "the response needs {size} bytes as a buffered reply, over the limit of {BUFFERED_LIMIT}"
-    )]
+    #[error("the response needs {size} bytes as a buffered reply, over the limit of {limit}")]
     BufferedTooLarge {
         /// Bytes of the encoded reply; of the body alone where reading stopped at the limit.
         size: usize,
+        /// Most bytes that the front takes.
+        limit: usize,
     },
 }
 
@@ -41,6 +41,39 @@ pub fn error_response(status: StatusCode, cause: &str) -> Response<Bytes> {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
+}
+
+/// Makes a redirect relative that names the app's own address, which no client can reach.
+pub(crate) fn repair_location(headers: &mut HeaderMap, app: &str) {
+    let location = headers
+        .get(header::LOCATION)
+        .and_then(|location| location.to_str().ok());
+    let rest = location.and_then(|location| {
+        let rest = location
+            .strip_prefix("http://")
+            .or_else(|| location.strip_prefix("https://"))?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let port = app.rsplit_once(':').map_or("", |(_, port)| port);
+        let names_app = authority == app
+            || ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"]
+                .iter()
+                .any(|host| {
+                    authority
+                        .strip_prefix(host)
+                        .and_then(|rest| rest.strip_prefix(':'))
+                        == Some(port)
+                });
+        names_app.then(|| {
+            if path.starts_with('/') {
+                path.to_owned()
+            } else {
+                format!("/{path}")
+            }
+        })
+    });
+    if let Some(relative) = rest.and_then(|rest| HeaderValue::try_from(rest).ok()) {
+        headers.insert(header::LOCATION, relative);
+    }
 }
 
 /// Appends `"headers":{…` without its closing brace: one string per name, repeats joined, cookies left out, and none
@@ -89,4 +122,26 @@ fn write_string(json: &mut Vec<u8>, bytes: &[u8]) {
     };
     // Writing a string to a vector has nothing that could fail.
     let _ = serde_json::to_writer(json, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_to_the_apps_own_address_is_made_relative() {
+        for (location, repaired) in [
+            ("http://127.0.0.1:8080/login?next=/", "/login?next=/"),
+            ("http://localhost:8080", "/"),
+            ("http://localhost:8080?a=1", "/?a=1"),
+            ("http://localhost:9090/x", "http://localhost:9090/x"),
+            ("https://www.example/x", "https://www.example/x"),
+            ("/already", "/already"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_static(location));
+            repair_location(&mut headers, "127.0.0.1:8080");
+            assert_eq!(headers[header::LOCATION], repaired);
+        }
+    }
 }

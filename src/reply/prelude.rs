@@ -48,6 +48,14 @@ impl Prelude {
         Ok(Self { json, has_headers })
     }
 
+    /// The prelude, its delimiter, and one harmless byte in place of an empty body.
+    #[must_use]
+    pub fn padded(self) -> Bytes {
+        let mut bytes = Vec::from(self.finish(false));
+        bytes.push(b' ');
+        Bytes::from(bytes)
+    }
+
     /// The prelude and its delimiter.
     #[must_use]
     pub fn finish(self, body_is_empty: bool) -> Bytes {

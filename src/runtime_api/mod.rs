@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
@@ -59,11 +59,15 @@ pub(crate) enum RuntimeApiError {
 pub(crate) struct Invocation {
     /// Request id, as it stands in paths.
     pub(crate) id: String,
-    /// Nonce of this attempt, to be echoed.
-    pub(crate) attempt: Option<HeaderValue>,
-    /// Trace header for the app.
-    pub(crate) trace: Option<HeaderValue>,
     pub(crate) payload: Bytes,
+    headers: HeaderMap,
+}
+
+impl Invocation {
+    /// What Lambda says in a header of this name. Managed Instances send some empty; an empty one is an absent one.
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&HeaderValue> {
+        self.headers.get(name).filter(|value| !value.is_empty())
+    }
 }
 
 /// The Runtime API at one authority.
@@ -107,18 +111,10 @@ impl RuntimeApi {
             call: CALL,
             header: "lambda-runtime-aws-request-id",
         };
-        // Managed Instances send some headers with empty values; an empty value is an absent one.
-        let optional = |name| {
-            head.headers
-                .get(name)
-                .filter(|value: &&HeaderValue| !value.is_empty())
-                .cloned()
-        };
         Ok(Invocation {
             id: id.ok_or(missing)?.to_owned(),
-            attempt: optional(wire::INVOCATION_ID),
-            trace: optional(wire::TRACE_ID),
             payload,
+            headers: head.headers,
         })
     }
 
@@ -280,7 +276,7 @@ fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(),
 
 fn echo(invocation: &Invocation) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    if let Some(attempt) = &invocation.attempt {
+    if let Some(attempt) = invocation.header(wire::INVOCATION_ID) {
         headers.insert(wire::INVOCATION_ID, attempt.clone());
     }
     headers

@@ -21,6 +21,14 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
+pub(crate) const DEADLINE_MS: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
+pub(crate) const FUNCTION_ARN: HeaderName =
+    HeaderName::from_static("lambda-runtime-invoked-function-arn");
+pub(crate) const CLIENT_CONTEXT: HeaderName =
+    HeaderName::from_static("lambda-runtime-client-context");
+pub(crate) const COGNITO_IDENTITY: HeaderName =
+    HeaderName::from_static("lambda-runtime-cognito-identity");
+pub(crate) const TENANT_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-tenant-id");
 pub(crate) const INVOCATION_ID: HeaderName =
     HeaderName::from_static("lambda-runtime-invocation-id");
 pub(crate) const RESPONSE_MODE: HeaderName =

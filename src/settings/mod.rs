@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use parse::authority;
@@ -38,6 +39,32 @@ pub struct Settings {
     pub readiness: Readiness,
     /// How replies to a function URL are sent.
     pub invoke_mode: InvokeMode,
+    /// Path that is taken off every request's path, without a `/` at its end.
+    pub base_path: Option<String>,
+    /// Path for events that are no HTTP requests.
+    pub events_path: String,
+    /// Whether clients are kept from the paths of events.
+    pub events_path_private: bool,
+    /// Secret that events carry; `None`: one is made.
+    pub event_secret: Option<HeaderValue>,
+    /// Path for events of a WebSocket API.
+    pub websocket_path: String,
+    /// Statuses that fail an invocation; `None`: 5xx for events that are no HTTP requests.
+    pub error_statuses: Option<StatusSet>,
+    /// Header that becomes `Authorization`.
+    pub authorization_source: Option<HeaderName>,
+    /// Changes to request headers, in order.
+    pub header_map: Vec<HeaderRule>,
+    /// Header that becomes `Host`.
+    pub host_from: Option<HeaderName>,
+    /// Header that proves that a request came through the user's own proxy.
+    pub origin_secret: Option<SecretHeader>,
+    /// Header without which a request is refused.
+    pub require_header: Option<SecretHeader>,
+    /// Whether redirects to the app's internal address are made relative.
+    pub location_repair: bool,
+    /// Whether an empty streamed body gets a byte.
+    pub empty_body_pad: bool,
     /// Host and port of a proxy in front of the Runtime API.
     pub runtime_api_proxy: Option<(String, u16)>,
     /// How long the app may take to stop; `None`: what Lambda grants.
@@ -95,6 +122,34 @@ impl StatusSet {
     }
 }
 
+/// A header and the value that it has to have.
+#[derive(Debug, Clone)]
+pub struct SecretHeader {
+    pub(crate) name: HeaderName,
+    pub(crate) value: HeaderValue,
+}
+
+/// A change to the headers of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// All values get another name.
+    Rename {
+        /// The old name.
+        from: HeaderName,
+        /// The new name, whose former values go.
+        to: HeaderName,
+    },
+    /// All values stand under another name too.
+    Copy {
+        /// The name that stays.
+        from: HeaderName,
+        /// The other name, whose former values go.
+        to: HeaderName,
+    },
+    /// The header goes.
+    Drop(HeaderName),
+}
+
 /// The adapter's own log.
 #[derive(Debug, Clone, Copy)]
 pub struct Log {
@@ -127,6 +182,19 @@ impl Default for Settings {
                 timeout: Duration::from_mins(1),
             },
             invoke_mode: InvokeMode::Auto,
+            base_path: None,
+            events_path: "/events".to_owned(),
+            events_path_private: false,
+            event_secret: None,
+            websocket_path: "/websocket".to_owned(),
+            error_statuses: None,
+            authorization_source: None,
+            header_map: Vec::new(),
+            host_from: None,
+            origin_secret: None,
+            require_header: None,
+            location_repair: false,
+            empty_body_pad: false,
             runtime_api_proxy: None,
             shutdown_timeout: None,
             log: Log {
@@ -224,12 +292,24 @@ impl Environment {
             };
             let value = value.to_string_lossy();
             if let Err(expected) = set(&mut settings, value.trim()) {
+                let value = if var.is_secret {
+                    "…".to_owned()
+                } else {
+                    value.into_owned()
+                };
                 bad.push(BadValue {
                     variable: variable.to_owned(),
-                    value: value.into_owned(),
+                    value,
                     expected,
                 });
             }
+        }
+        if settings.host_from.is_some() && settings.origin_secret.is_none() {
+            bad.push(BadValue {
+                variable: format!("{PREFIX}HOST_FROM"),
+                value: settings.host_from.as_ref().map(ToString::to_string).unwrap_or_default(),
+                expected: "STREAMGATE_ORIGIN_SECRET beside it, without which any client could choose the host",
+            });
         }
         if !bad.is_empty() {
             return Err(SettingsError(bad));

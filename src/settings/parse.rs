@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{InvokeMode, LogFormat, Protocol, StatusSet};
+use http::{HeaderName, HeaderValue};
+
+use super::{HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet};
 
 /// What a value should have been.
 pub(super) type Expected = &'static str;
@@ -155,6 +157,103 @@ pub(super) fn log_format(value: &str) -> Result<LogFormat, Expected> {
     }
 }
 
+pub(super) fn boolean(value: &str) -> Result<bool, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "on" | "yes" => Ok(true),
+        "false" | "0" | "off" | "no" => Ok(false),
+        _ => Err("true or false"),
+    }
+}
+
+/// A path that is put before others: no query, and no `/` at its end. `/` alone is none.
+pub(super) fn base_path(value: &str) -> Result<Option<String>, Expected> {
+    const EXPECTED: Expected = "a path that starts with `/` and has no query, such as /api";
+    let base = path(value).map_err(|_| EXPECTED)?;
+    if base.contains('?') {
+        return Err(EXPECTED);
+    }
+    let base = base.trim_end_matches('/');
+    Ok((!base.is_empty()).then(|| base.to_owned()))
+}
+
+/// A path of the app that events go to.
+pub(super) fn plain_path(value: &str) -> Result<String, Expected> {
+    path(value)
+        .ok()
+        .filter(|path| !path.contains('?'))
+        .ok_or("a path that starts with `/` and has no query")
+}
+
+pub(super) fn header_name(value: &str) -> Result<HeaderName, Expected> {
+    value
+        .parse()
+        .map_err(|_| "a header name such as x-forwarded-authorization")
+}
+
+/// `name:value`.
+pub(super) fn secret_header(value: &str) -> Result<SecretHeader, Expected> {
+    const EXPECTED: Expected = "name:value, a header and what it has to be";
+    let (name, value) = value.split_once(':').ok_or(EXPECTED)?;
+    let name = header_name(name.trim()).map_err(|_| EXPECTED)?;
+    let mut value = HeaderValue::try_from(value.trim()).map_err(|_| EXPECTED)?;
+    if value.is_empty() {
+        return Err(EXPECTED);
+    }
+    value.set_sensitive(true);
+    Ok(SecretHeader { name, value })
+}
+
+/// A value that can stand in a header and is too long to be guessed.
+pub(super) fn secret(value: &str) -> Result<HeaderValue, Expected> {
+    let value = HeaderValue::try_from(value)
+        .ok()
+        .filter(|value| value.len() >= 16);
+    let mut value = value.ok_or("at least 16 printable characters")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Headers that a rule may not write: they frame the message, or are the adapter's own to set.
+fn may_be_written(name: &HeaderName) -> bool {
+    !matches!(
+        name.as_str(),
+        "host" | "content-length" | "transfer-encoding" | "connection"
+    ) && !crate::headers::is_reserved(name)
+}
+
+/// A list of `rename:from:to`, `copy:from:to` and `drop:name`.
+pub(super) fn header_map(value: &str) -> Result<Vec<HeaderRule>, Expected> {
+    const EXPECTED: Expected = "a list of rename:from:to, copy:from:to and drop:name, separated by commas; \
+                                `to` may not be host, a header of the connection, or one that the adapter sets";
+    let name = |text: &str| header_name(text.trim()).map_err(|_| EXPECTED);
+    value
+        .split(',')
+        .map(|rule| {
+            let words: Vec<&str> = rule.trim().split(':').collect();
+            let rule = match words[..] {
+                ["rename", from, to] => HeaderRule::Rename {
+                    from: name(from)?,
+                    to: name(to)?,
+                },
+                ["copy", from, to] => HeaderRule::Copy {
+                    from: name(from)?,
+                    to: name(to)?,
+                },
+                ["drop", header] => HeaderRule::Drop(name(header)?),
+                _ => return Err(EXPECTED),
+            };
+            match &rule {
+                HeaderRule::Rename { to, .. } | HeaderRule::Copy { to, .. }
+                    if !may_be_written(to) =>
+                {
+                    Err(EXPECTED)
+                }
+                _ => Ok(rule),
+            }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +333,43 @@ mod tests {
         assert!(!min_unhealthy_status("400").unwrap().contains(400));
         for bad in ["", "99", "600", "300-200", "200-", "2xx"] {
             assert!(statuses(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn header_rules_cannot_write_what_is_not_theirs() {
+        assert_eq!(
+            header_map("rename:x-a:x-b, copy:x-c:authorization,drop:x-d")
+                .unwrap()
+                .len(),
+            3
+        );
+        for bad in [
+            "",
+            "rename:x-a",
+            "move:a:b",
+            "copy:x-a:host",
+            "copy:x-a:x-streamgate-event",
+            "rename:x-a:x-amzn-request-context",
+            "copy:x-a:content-length",
+            "drop:x y",
+        ] {
+            assert!(header_map(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_base_path_has_no_slash_at_its_end() {
+        assert_eq!(base_path("/api/"), Ok(Some("/api".into())));
+        assert_eq!(base_path("/"), Ok(None));
+        assert!(base_path("api").is_err() && base_path("/a?b").is_err());
+    }
+
+    #[test]
+    fn a_secret_header_has_a_name_and_a_value() {
+        assert!(secret_header("x-origin-verify: s3cret:with:colons").is_ok());
+        for bad in ["x-origin-verify", "x-origin-verify:", ":secret", "x y:z"] {
+            assert!(secret_header(bad).is_err(), "{bad:?} was accepted");
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Var {
     pub default: &'static str,
     /// What it does, in one sentence.
     pub help: &'static str,
+    /// Whether its value must not be told, in an error for one.
+    pub is_secret: bool,
     pub(super) set: Set,
 }
 
@@ -39,6 +41,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LWA_PORT"), alias("PORT")],
         default: "launched app: 8080 if free, else any free port; attached app: 8080",
         help: "Port on which the app listens. A launched app finds it in `PORT`.",
+        is_secret: false,
         set: |s, v| parse::port(v).map(|port| s.port = Some(port)),
     },
     Var {
@@ -46,6 +49,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LWA_HOST")],
         default: "127.0.0.1",
         help: "Host at which the app is reached: an IP address, `localhost`, or a name from `/etc/hosts`.",
+        is_secret: false,
         set: |s, v| parse::host(v).map(|host| s.host = host),
     },
     Var {
@@ -53,6 +57,7 @@ pub const VARS: &[Var] = &[
         aliases: &[],
         default: "the function's handler",
         help: "Zip functions: command line for `sh -c` that starts the app, in place of the handler.",
+        is_secret: false,
         set: |s, v| {
             s.command = Some(v.to_owned());
             Ok(())
@@ -63,6 +68,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LWA_READINESS_CHECK_PATH")],
         default: "/",
         help: "Path that is fetched until the app answers with a healthy status.",
+        is_secret: false,
         set: |s, v| parse::path(v).map(|path| s.readiness.path = path),
     },
     Var {
@@ -70,6 +76,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LWA_READINESS_CHECK_PORT")],
         default: "the app's port",
         help: "Port for the readiness check, where it is not the app's.",
+        is_secret: false,
         set: |s, v| parse::port(v).map(|port| s.readiness.port = Some(port)),
     },
     Var {
@@ -77,6 +84,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LWA_READINESS_CHECK_PROTOCOL")],
         default: "http",
         help: "`http`: a healthy answer on the path; `tcp`: a connection is enough.",
+        is_secret: false,
         set: |s, v| parse::protocol(v).map(|protocol| s.readiness.protocol = protocol),
     },
     Var {
@@ -90,6 +98,7 @@ pub const VARS: &[Var] = &[
         ],
         default: "100-499",
         help: "Status codes and ranges that count as ready.",
+        is_secret: false,
         set: |s, v| parse::statuses(v).map(|set| set_healthy(s, set)),
     },
     Var {
@@ -97,6 +106,7 @@ pub const VARS: &[Var] = &[
         aliases: &[],
         default: "60s",
         help: "How long the app may take to become ready before its start counts as failed.",
+        is_secret: false,
         set: |s, v| parse::duration(v).map(|timeout| s.readiness.timeout = timeout),
     },
     Var {
@@ -105,7 +115,115 @@ pub const VARS: &[Var] = &[
         default: "auto; buffered where another AWS_LWA_* variable is set and no mode is",
         help: "`auto` and `response_stream`: replies to a function URL are streamed, which its invoke mode must be \
                set for; `buffered`: they are sent whole.",
+        is_secret: false,
         set: |s, v| parse::invoke_mode(v).map(|mode| s.invoke_mode = mode),
+    },
+    Var {
+        name: "BASE_PATH",
+        aliases: &[alias("AWS_LWA_REMOVE_BASE_PATH")],
+        default: "none",
+        help: "Path that is taken off every request's path, once and at the end of a segment. The app finds it in \
+               `X-Forwarded-Prefix`.",
+        is_secret: false,
+        set: |s, v| parse::base_path(v).map(|path| s.base_path = path),
+    },
+    Var {
+        name: "EVENTS_PATH",
+        aliases: &[alias("AWS_LWA_PASS_THROUGH_PATH")],
+        default: "/events",
+        help: "Path to which events are POSTed that are no HTTP requests.",
+        is_secret: false,
+        set: |s, v| parse::plain_path(v).map(|path| s.events_path = path),
+    },
+    Var {
+        name: "EVENTS_PATH_PRIVATE",
+        aliases: &[],
+        default: "false",
+        help: "`true`: a request of a client to `EVENTS_PATH` or `WEBSOCKET_PATH` gets 403.",
+        is_secret: false,
+        set: |s, v| parse::boolean(v).map(|private| s.events_path_private = private),
+    },
+    Var {
+        name: "EVENT_SECRET",
+        aliases: &[],
+        default: "made anew at each start",
+        help: "Secret that events carry in `x-streamgate-event-secret`, so that an app can tell them from a client's \
+               request. A launched app finds it in its environment under this name.",
+        is_secret: true,
+        set: |s, v| parse::secret(v).map(|secret| s.event_secret = Some(secret)),
+    },
+    Var {
+        name: "WEBSOCKET_PATH",
+        aliases: &[],
+        default: "/websocket",
+        help: "Path to which events of a WebSocket API are POSTed.",
+        is_secret: false,
+        set: |s, v| parse::plain_path(v).map(|path| s.websocket_path = path),
+    },
+    Var {
+        name: "ERROR_STATUS_CODES",
+        aliases: &[alias("AWS_LWA_ERROR_STATUS_CODES")],
+        default: "none; 500-599 for events that are no HTTP requests",
+        help: "Statuses of the app that fail the invocation.",
+        is_secret: false,
+        set: |s, v| parse::statuses(v).map(|set| s.error_statuses = Some(set)),
+    },
+    Var {
+        name: "AUTHORIZATION_SOURCE",
+        aliases: &[alias("AWS_LWA_AUTHORIZATION_SOURCE")],
+        default: "none",
+        help: "Header whose value becomes `Authorization`, where a front keeps that one for itself.",
+        is_secret: false,
+        set: |s, v| parse::header_name(v).map(|name| s.authorization_source = Some(name)),
+    },
+    Var {
+        name: "HEADER_MAP",
+        aliases: &[],
+        default: "none",
+        help: "Request headers to change: a list of `rename:from:to`, `copy:from:to` and `drop:name`.",
+        is_secret: false,
+        set: |s, v| parse::header_map(v).map(|rules| s.header_map = rules),
+    },
+    Var {
+        name: "HOST_FROM",
+        aliases: &[],
+        default: "none",
+        help: "Header whose value becomes `Host`, such as `x-forwarded-host`; only on requests that carry `ORIGIN_SECRET`.",
+        is_secret: false,
+        set: |s, v| parse::header_name(v).map(|name| s.host_from = Some(name)),
+    },
+    Var {
+        name: "ORIGIN_SECRET",
+        aliases: &[],
+        default: "none",
+        help: "`name:value` of a header that only your own proxy sends. It is taken off before the app.",
+        is_secret: true,
+        set: |s, v| parse::secret_header(v).map(|header| s.origin_secret = Some(header)),
+    },
+    Var {
+        name: "REQUIRE_HEADER",
+        aliases: &[],
+        default: "none",
+        help: "`name:value` of a header without which a request gets 403 and does not reach the app.",
+        is_secret: true,
+        set: |s, v| parse::secret_header(v).map(|header| s.require_header = Some(header)),
+    },
+    Var {
+        name: "LOCATION_REPAIR",
+        aliases: &[],
+        default: "false",
+        help: "`true`: a redirect to the app's own internal address is made relative.",
+        is_secret: false,
+        set: |s, v| parse::boolean(v).map(|repair| s.location_repair = repair),
+    },
+    Var {
+        name: "EMPTY_BODY_PAD",
+        aliases: &[],
+        default: "false",
+        help: "`true`: an empty streamed body gets one space where its status allows one; the last resort for accounts \
+               on which it leaves the client waiting.",
+        is_secret: false,
+        set: |s, v| parse::boolean(v).map(|pad| s.empty_body_pad = pad),
     },
     Var {
         name: "RUNTIME_API_PROXY",
@@ -113,6 +231,7 @@ pub const VARS: &[Var] = &[
         default: "none",
         help: "`host:port` of an extension that stands between the adapter and the Runtime API. Registration still \
                goes to Lambda itself.",
+        is_secret: false,
         set: |s, v| parse::authority(v).map(|authority| s.runtime_api_proxy = Some(authority)),
     },
     Var {
@@ -120,6 +239,7 @@ pub const VARS: &[Var] = &[
         aliases: &[],
         default: "what Lambda grants: 1.9s, or 450ms where the adapter is an image's entry point",
         help: "How long the app may take to stop after SIGTERM before it gets SIGKILL.",
+        is_secret: false,
         set: |s, v| parse::duration(v).map(|timeout| s.shutdown_timeout = Some(timeout)),
     },
     Var {
@@ -127,6 +247,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LAMBDA_LOG_LEVEL")],
         default: "info",
         help: "Least level of the adapter's own log lines: `trace`, `debug`, `info`, `warn`, `error` or `off`.",
+        is_secret: false,
         set: |s, v| parse::log_level(v).map(|level| s.log.level = level),
     },
     Var {
@@ -134,6 +255,7 @@ pub const VARS: &[Var] = &[
         aliases: &[alias("AWS_LAMBDA_LOG_FORMAT")],
         default: "text",
         help: "`text` or `json`.",
+        is_secret: false,
         set: |s, v| parse::log_format(v).map(|format| s.log.format = format),
     },
 ];

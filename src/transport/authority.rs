@@ -49,6 +49,11 @@ impl Authority {
         })
     }
 
+    /// Host and port, as they stand in a URL.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) async fn connect(&self) -> io::Result<Socket> {
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in &self.addresses {

@@ -27,6 +27,11 @@ fn is_refusal(reply: &Exchange, of: &str) {
             "{of}: {error}"
         );
     } else {
+        let streamed = reply.head.header("transfer-encoding").is_some();
+        assert!(
+            streamed,
+            "{of} was taken for a request that is none of HTTP: {reply:?}"
+        );
         let status = &reply.streamed().prelude["statusCode"];
         assert!(
             status.as_u64().is_some_and(|status| status >= 400),

@@ -102,7 +102,8 @@ fn a_thousand_invocations_pass_one_after_another() {
     for id in &ids {
         assert_eq!(lambda.reply(id).streamed().payload, b"ready");
     }
-    assert_eq!(lambda.polls(), 1000 + usize::from(lambda.polls() > 1000));
+    // One for each, and the one that waits.
+    assert!(lambda.polls() <= 1001, "{} polls", lambda.polls());
     assert!(
         lambda.connections() < 10,
         "{} connections to Lambda",

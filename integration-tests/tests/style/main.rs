@@ -30,6 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
+            "policy",
             "event",
             "reply",
             "front",
@@ -47,7 +48,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reply", &["front", "headers", "body"]),
     ("front", &[]),
     ("headers", &[]),
+    ("policy", &["event", "front", "headers", "route", "trace"]),
     ("route", &[]),
+    ("trace", &[]),
     ("body", &[]),
     ("runtime_api", &["transport", "body"]),
     ("extension_api", &["transport"]),
@@ -64,7 +67,7 @@ const FOR_ALL: &[&str] = &["settings", "logging", "failure"];
 
 /// Modules that compute and nothing else.
 const PURE: &[&str] = &[
-    "event", "reply", "body", "failure", "front", "headers", "route", "settings",
+    "event", "reply", "body", "front", "headers", "route", "policy", "trace", "failure", "settings",
 ];
 
 /// What a pure module has no use for.

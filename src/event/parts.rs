@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What every front's event comes down to, and the request that is made of it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri};
+
+use super::EventError;
+use super::fields::{Object, Text, Values};
+use super::target::Target;
+use crate::headers;
+
+/// Makes a request. What belongs to one connection is dropped, and so is what only the adapter may say. The length is
+/// ours to state: the front has read the body, and what the event says of it may contradict it.
+pub(super) fn request_of(
+    method: &str,
+    target: Target,
+    headers: &Values<'_>,
+    body: Body<'_>,
+) -> Result<Request<Bytes>, EventError> {
+    let target = target.finish().ok_or(EventError::Target)?;
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| EventError::Method(method.escape_default().to_string()))?;
+    let mut map = HeaderMap::with_capacity(24);
+    for (name, value) in headers {
+        let unfit = || EventError::Header(name.escape_default().to_string());
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
+        map.try_append(key, value)
+            .map_err(|_| EventError::TooManyHeaders)?;
+    }
+    headers::remove_hop_by_hop(&mut map);
+    headers::remove_reserved(&mut map);
+    map.remove(header::CONTENT_LENGTH);
+    map.remove(header::EXPECT);
+    let mut request = Request::new(body.bytes()?);
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = map;
+    Ok(request)
+}
+
+/// The body of a request, as the event has it.
+pub(super) struct Body<'a> {
+    text: Cow<'a, str>,
+    is_base64: bool,
+}
+
+impl<'a> Body<'a> {
+    /// The member `body`, and the one that says whether it is base64.
+    pub(super) fn of(event: &Object<'a>, is_base64: &'static str) -> Result<Self, EventError> {
+        let text: Option<Text> = event.optional("body")?;
+        let is_base64 = event.optional(is_base64)?.unwrap_or(false);
+        Ok(Self {
+            text: text.unwrap_or_default().0,
+            is_base64,
+        })
+    }
+
+    fn bytes(self) -> Result<Bytes, EventError> {
+        if self.is_base64 {
+            return BASE64
+                .decode(self.text.as_bytes())
+                .map(Bytes::from)
+                .map_err(EventError::Body);
+        }
+        Ok(match self.text {
+            Cow::Borrowed(text) => Bytes::copy_from_slice(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        })
+    }
+}
+
+/// JSON that can stand in a header: printable ASCII alone, the rest escaped (RFC 8259, section 7).
+pub(crate) fn ascii_json(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            // Between tokens; within a string they are escaped already.
+            '\n' | '\r' | '\t' => {}
+            ' '..='~' => ascii.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(ascii, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    ascii
+}
