@@ -53,8 +53,8 @@ pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 pub(super) type Values<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 impl<'a> Object<'a> {
-    pub(super) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json).map(|Pairs(members)| Self(members))
+    pub(super) fn parse(json: &'a str) -> serde_json::Result<Self> {
+        serde_json::from_str(json).map(|Pairs(members)| Self(members))
     }
 
     /// A member that is there and not `null`.
@@ -89,7 +89,7 @@ impl<'a> Object<'a> {
     /// A member that is an object; where it is none, or not there, one without members.
     pub(super) fn object(&self, name: &str) -> Self {
         self.get(name)
-            .and_then(|value| Self::parse(value.get().as_bytes()).ok())
+            .and_then(|value| Self::parse(value.get()).ok())
             .unwrap_or_default()
     }
 

@@ -75,7 +75,7 @@ fn source(event: &Object<'_>) -> Source {
 
 fn source_of_records(records: &RawValue) -> Option<Source> {
     let records: Vec<&RawValue> = serde_json::from_str(records.get()).ok()?;
-    let first = Object::parse(records.first()?.get().as_bytes()).ok()?;
+    let first = Object::parse(records.first()?.get()).ok()?;
     // SNS writes its members with capitals.
     let source = first
         .get("eventSource")

@@ -36,6 +36,14 @@ pub enum EventError {
         /// Where it stops being JSON.
         source: serde_json::Error,
     },
+    /// The payload is not UTF-8, and so not JSON.
+    #[error("event is not JSON: `{excerpt}`")]
+    NotUtf8 {
+        /// Its first bytes.
+        excerpt: String,
+        /// Where it stops being UTF-8.
+        source: std::str::Utf8Error,
+    },
     /// A field of another type than its kind has.
     #[error("event has a field `{field}` that cannot be read")]
     Malformed {
@@ -129,15 +137,19 @@ pub fn decode(payload: &Bytes) -> Result<Event, Refused> {
 
 /// The members of any JSON. What is no object has none.
 fn members(payload: &[u8]) -> Result<Object<'_>, EventError> {
+    let json = str::from_utf8(payload).map_err(|source| EventError::NotUtf8 {
+        excerpt: excerpt(payload),
+        source,
+    })?;
     let not_json = |source| EventError::NotJson {
         excerpt: excerpt(payload),
         source,
     };
-    match Object::parse(payload) {
+    match Object::parse(json) {
         Ok(members) => Ok(members),
         Err(error) if !error.is_data() => Err(not_json(error)),
         Err(_) => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(payload).map_err(not_json)?;
+            serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(not_json)?;
             Ok(Object::default())
         }
     }

@@ -61,11 +61,21 @@ fn what_is_no_json_is_quoted() {
         &b""[..],
         br#"{"version":"2.0"} x"#,
         b"[1, 2",
-        b"\"\xff\"",
         b"{\"a\": \x01}",
     ] {
         assert!(
             matches!(refuse(payload).error, EventError::NotJson { .. }),
+            "{payload:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_utf8_is_no_json() {
+    for payload in [&b"\"\xff\""[..], b"[\"\xff\"]", b"{\"a\":\"\xff\"}"] {
+        let refused = decode(&Bytes::from_static(payload)).unwrap_err();
+        assert!(
+            matches!(refused.error, EventError::NotUtf8 { .. }),
             "{payload:?}"
         );
     }

@@ -60,7 +60,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("failure", &[]),
     ("logging", &[]),
-    ("settings", &[]),
+    // Which headers a rule may write is told where headers are.
+    ("settings", &["headers"]),
 ];
 
 const FOR_ALL: &[&str] = &["settings", "logging", "failure"];
