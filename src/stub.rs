@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::command::Command;
 use crate::app::port::USUAL_PORT;
@@ -28,8 +28,10 @@ pub fn run(environment: &Environment, arguments: Vec<OsString>) -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        // Before the hand-over: from then on a SIGTERM has someone to be told to.
+        let terminate = signal(SignalKind::terminate())?;
         let adapter = Adapter::hand_over(environment, &arguments)?;
-        wait(adapter).await.map_err(HandoverError::Broken)
+        Ok::<_, HandoverError>(wait(adapter, terminate).await)
     });
     drop(runtime);
     match outcome {
@@ -38,17 +40,16 @@ pub fn run(environment: &Environment, arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-async fn wait(mut adapter: Adapter) -> std::io::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn wait(mut adapter: Adapter, mut terminate: Signal) -> ExitCode {
     loop {
         tokio::select! {
-            code = adapter.exit_code() => return Ok(code.map_or_else(
+            code = adapter.exit_code() => return code.map_or_else(
                 |_| {
                     eprintln!("streamgate: the adapter is gone, and the app with it");
                     ExitCode::FAILURE
                 },
                 ExitCode::from,
-            )),
+            ),
             _ = terminate.recv() => {
                 // If this fails the adapter is gone, which the other branch tells.
                 let _ = adapter.tell_terminated().await;

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::refusal;
 use crate::settings::Environment;
 
 /// A program and its arguments.
@@ -85,9 +86,18 @@ impl Command {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments);
         prepare(&mut command);
+        if refusal::is_for_another_architecture(Path::new(&self.program)) {
+            // The C library would hand it to a shell, which takes its bytes for commands.
+            eprintln!(
+                "streamgate: cannot start `{}`: it was built for another architecture",
+                self.program.display()
+            );
+            return ExitCode::from(126);
+        }
         let error = command.exec();
+        let cause = refusal::cause(&error, Path::new(&self.program));
         eprintln!(
-            "streamgate: cannot start `{}`: {error}",
+            "streamgate: cannot start `{}`: {cause}",
             self.program.display()
         );
         ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound {

@@ -8,6 +8,7 @@ mod listening;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod readiness;
+mod refusal;
 mod stderr;
 
 use std::rc::Rc;

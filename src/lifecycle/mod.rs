@@ -17,7 +17,6 @@ mod stop;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -39,7 +38,6 @@ struct Adapter {
     settings: Settings,
     environment: Environment,
     runtime_api: RuntimeApi,
-    extension: Option<Rc<Extension>>,
     is_extension: bool,
     /// What tells an event from a client's request to the same path.
     event_secret: HeaderValue,
@@ -79,7 +77,7 @@ async fn try_run(
         Kind::Internal
     };
     let extension = match Extension::register(lambda.clone(), &extension_name(), kind).await {
-        Ok(extension) => Some(Rc::new(extension)),
+        Ok(extension) => Some(extension),
         // Without it an entry point gets no SIGTERM, but serves.
         Err(error) if !is_extension => {
             tracing::warn!(
@@ -90,7 +88,7 @@ async fn try_run(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut stops = Stops::new(extension.clone(), signals);
+    let mut stops = Stops::new(extension, signals);
     let runtime_api = match &settings.runtime_api_proxy {
         Some((host, port)) => Authority::resolve(host, *port)?,
         None => lambda,
@@ -103,7 +101,6 @@ async fn try_run(
         settings,
         environment,
         runtime_api: RuntimeApi::new(runtime_api),
-        extension,
         is_extension,
         event_secret,
         began_at,

@@ -231,17 +231,10 @@ impl Adapter {
         tracing::error!("{message}");
         let failure = Failure::new(error.error_type(), message);
         if let Err(error) = self.runtime_api.fail_init(&failure).await {
-            tracing::warn!(
-                error = chain(&error),
-                "init error could not be reported as the runtime's"
-            );
+            tracing::warn!(error = chain(&error), "init error could not be reported");
         }
         let code = error.exit_code();
         stops.release_stub(code).await;
-        if let (true, Some(extension)) = (self.is_extension, &self.extension) {
-            // The runtime's report has the same words; this one only says that the extension goes too.
-            let _ = extension.fail_init(&failure).await;
-        }
         code
     }
 }

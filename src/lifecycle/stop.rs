@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,7 +84,7 @@ pub(super) struct Stops {
 }
 
 impl Stops {
-    pub(super) fn new(extension: Option<Rc<Extension>>, signals: Signals) -> Self {
+    pub(super) fn new(extension: Option<Extension>, signals: Signals) -> Self {
         let shutdown: Pin<Box<dyn Future<Output = _>>> = match extension {
             Some(extension) => Box::pin(async move { extension.shutdown().await }),
             None => Box::pin(pending()),
