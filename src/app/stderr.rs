@@ -20,7 +20,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Tail {
     bytes: Arc<Mutex<VecDeque<u8>>>,
-    finished: oneshot::Receiver<()>,
+    /// `None`: everything has been read.
+    finished: Option<oneshot::Receiver<()>>,
 }
 
 impl Tail {
@@ -46,12 +47,18 @@ impl Tail {
                 }
                 let _ = finish.send(());
             })?;
-        Ok(Self { bytes, finished })
+        Ok(Self {
+            bytes,
+            finished: Some(finished),
+        })
     }
 
-    /// The last lines, once the app has ended.
+    /// The last lines, once the app has ended. May be dropped and called again.
     pub(super) async fn lines(&mut self) -> String {
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, &mut self.finished).await;
+        if let Some(finished) = &mut self.finished {
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, finished).await;
+            self.finished = None;
+        }
         let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let is_cut = bytes.len() == KEPT;
         let text: Vec<u8> = bytes.iter().copied().collect();

@@ -12,8 +12,9 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Adapter;
-use super::start::{App, Tail};
+use super::start::Tail;
 use super::stop::{Stop, Stops};
+use crate::app::App;
 use crate::app::process::Exited;
 use crate::failure::{Failure, error_type};
 use crate::logging::chain;
@@ -36,7 +37,7 @@ enum Ending {
 
 impl Adapter {
     pub(super) async fn serve(&self, mut app: App, mut stops: Stops) -> u8 {
-        let client = Rc::clone(&app.client);
+        let client = Rc::clone(app.client());
         let poller = Poller {
             proxy: Proxy::new(
                 &self.runtime_api,
@@ -44,7 +45,7 @@ impl Adapter {
                 &self.settings,
                 &self.event_secret,
             ),
-            app_is_launched: app.process.is_some(),
+            app_is_launched: app.is_launched(),
             is_open: Cell::new(false),
             is_draining: Cell::new(false),
         };
@@ -65,6 +66,8 @@ impl Adapter {
             Ending::AppExited(exited) => {
                 poller.drain(polling, LAST_WORDS_TIMEOUT).await;
                 tracing::error!("app {exited}{}", Tail(&exited.stderr));
+                // Its children, if it has left some.
+                app.stop(Duration::ZERO).await;
                 let code = exited.code().max(1);
                 stops.release_stub(code).await;
                 code

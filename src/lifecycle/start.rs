@@ -2,7 +2,6 @@
 //! Starting: from registration to an app that is ready, or to an init error that says why there is none.
 
 use std::fmt;
-use std::future::pending;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,11 +10,11 @@ use tokio::time::sleep;
 
 use super::Adapter;
 use super::stop::{Stop, Stops};
-use crate::app::AppClient;
 use crate::app::command::{Command, NoCommand};
 use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
 use crate::app::process::{Exited, Group, Launch, Process, SpawnError, Stdio};
 use crate::app::readiness::{NotReady, until_ready};
+use crate::app::{App, AppClient};
 use crate::failure::{Failure, error_type};
 use crate::handover::{Handover, Listener};
 use crate::logging::chain;
@@ -23,6 +22,9 @@ use crate::transport::{Authority, Client, UnknownHost};
 
 /// How long the stub may take where one is expected, before the app is looked for without it.
 const STUB_GRACE: Duration = Duration::from_secs(1);
+
+/// How long an app that is given up may take to stop.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why the app could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -69,24 +71,6 @@ impl fmt::Display for Tail<'_> {
             return f.write_str("; it wrote nothing to standard error");
         }
         write!(f, "; the end of its standard error:\n{}", self.0)
-    }
-}
-
-/// The app, once there is one.
-pub(super) struct App {
-    pub(super) client: AppClient,
-    /// `None`: attached, so not ours to signal or to wait for.
-    pub(super) process: Option<Process>,
-    _port: Option<Port>,
-}
-
-impl App {
-    /// Waits for the end of a launched app.
-    pub(super) async fn exited(&mut self) -> Exited {
-        match &mut self.process {
-            Some(process) => process.wait().await,
-            None => pending().await,
-        }
     }
 }
 
@@ -149,7 +133,7 @@ impl Adapter {
             ready = attached => {
                 ready?;
                 tracing::info!(app.port = port, ready_ms = self.elapsed_ms(), "app is ready; attached to it");
-                Ok(Started::Ready(App { client, process: None, _port: None }))
+                Ok(Started::Ready(App::attached(client)))
             }
         }
     }
@@ -184,16 +168,16 @@ impl Adapter {
         let (number, spawned_ms) = (port.number, self.elapsed_ms());
         let process = Process::spawn(launch)?;
         let group = Some(process.group());
-        let mut app = App {
-            client: Rc::clone(&client),
-            process: Some(process),
-            _port: Some(port),
-        };
-        tokio::select! {
+        let mut app = App::launched(Rc::clone(&client), process, port);
+        let ready = tokio::select! {
             biased;
             stop = stops.next() => return Ok(Started::Stopped(Some(app), stop)),
-            exited = app.exited() => return Err(StartError::Exited(exited)),
-            ready = self.until_ready(&client, group) => ready?,
+            exited = app.exited() => Err(StartError::Exited(exited)),
+            ready = self.until_ready(&client, group) => ready,
+        };
+        if let Err(error) = ready {
+            app.stop(GIVE_UP_TIMEOUT).await;
+            return Err(error);
         }
         tracing::info!(
             app.port = number,

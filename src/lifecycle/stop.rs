@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
 use super::Adapter;
-use super::start::App;
+use crate::app::App;
 use crate::extension_api::{Extension, ExtensionApiError, Shutdown};
 use crate::handover::{Stub, StubEvent};
 use crate::logging::chain;
@@ -151,10 +151,11 @@ impl Adapter {
         let until = Instant::now() + self.budget(&stop);
         tracing::info!(reason = %stop, "environment ends");
         let mut code = 0;
-        if let Some(mut process) = app.and_then(|app| app.process) {
-            let exited = process
+        if let Some(mut app) = app
+            && let Some(exited) = app
                 .stop(until.saturating_duration_since(Instant::now()))
-                .await;
+                .await
+        {
             tracing::info!("app {exited}");
             code = exited.code();
         }
