@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    BrokenStreams, Emulator, InvokeMode, Journal, Settings, Shape, ZipRuntime,
+    BrokenStreams, Emulator, FrontKind, InvokeMode, Journal, Settings, Shape, ZipRuntime,
 };
 
-/// Runs a web app or a custom runtime behind a local Lambda with a function URL.
+/// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
 ///
 /// Without --image-attach and --zip the adapter is the ENTRYPOINT of an image: the runtime process is
 /// `ADAPTER -- COMMAND...`.
@@ -55,11 +55,24 @@ pub(crate) struct Cli {
     #[arg(long = "extension", value_name = "PATH")]
     extensions: Vec<PathBuf>,
 
-    /// Host name or address of the function URL
+    /// What stands before the function: url, http-api, rest, rest-stream, alb, alb-multi, lattice, lattice-v1 or
+    /// websocket
+    #[arg(long, value_name = "KIND", default_value_t)]
+    front: FrontKind,
+
+    /// binaryMediaTypes of a REST API, separated by commas; `none` for none [default: */*]
+    #[arg(long, value_name = "TYPES")]
+    rest_binary: Option<String>,
+
+    /// Send this file (`-` for standard input) as one event, print the raw result and exit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["front", "host", "port"])]
+    pub(crate) event: Option<PathBuf>,
+
+    /// Host name or address of the front end
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
 
-    /// Port of the function URL; 0 takes any free one
+    /// Port of the front end; 0 takes any free one
     #[arg(long, default_value_t = 9000)]
     port: u16,
 
@@ -67,9 +80,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     runtime_api_port: u16,
 
-    /// InvokeMode of the function URL: RESPONSE_STREAM or BUFFERED
-    #[arg(long, value_name = "MODE", default_value_t = InvokeMode::ResponseStream)]
-    invoke_mode: InvokeMode,
+    /// InvokeMode of the function URL, or of --event: RESPONSE_STREAM or BUFFERED [default: RESPONSE_STREAM]
+    #[arg(long, value_name = "MODE")]
+    invoke_mode: Option<InvokeMode>,
 
     /// Cut the client's transfer where a stream ends with error trailers; the service ends it cleanly
     #[arg(long)]
@@ -111,6 +124,10 @@ pub(crate) enum UsageError {
     NoCommand,
     #[error("--adapter {} would not be used: with --opt the adapter is what lies in its extensions/", .0.display())]
     UnusedAdapter(PathBuf),
+    #[error("--invoke-mode {mode} would not be used: --front {front} has one mode only")]
+    UnusedMode { mode: InvokeMode, front: FrontKind },
+    #[error("--rest-binary {types} would not be used: --front is {front}")]
+    UnusedBinary { types: String, front: FrontKind },
 }
 
 impl Cli {
@@ -142,14 +159,30 @@ impl Cli {
         {
             return Err(UsageError::UnusedAdapter(adapter.clone()));
         }
+        if let Some(mode) = self.invoke_mode
+            && self.front != FrontKind::FunctionUrl
+        {
+            let front = self.front;
+            return Err(UsageError::UnusedMode { mode, front });
+        }
+        let rest_binary = match self.rest_binary {
+            Some(types) if !matches!(self.front, FrontKind::Rest | FrontKind::RestStream) => {
+                let front = self.front;
+                return Err(UsageError::UnusedBinary { types, front });
+            }
+            types => media_types(types.as_deref().unwrap_or("*/*")),
+        };
         Ok(Settings {
             adapter: self.adapter,
             opt: self.opt,
             extensions: self.extensions,
+            front: self.front,
+            rest_binary,
             host: self.host,
-            port: self.port,
+            // With --event nobody is to come through the front end, so it must not be in the way of another one.
+            port: if self.event.is_some() { 0 } else { self.port },
             runtime_api_port: self.runtime_api_port,
-            invoke_mode: self.invoke_mode,
+            invoke_mode: self.invoke_mode.unwrap_or(InvokeMode::ResponseStream),
             broken_streams: if self.cut_broken_streams {
                 BrokenStreams::Cut
             } else {
@@ -165,6 +198,13 @@ impl Cli {
             ..Settings::new(shape)
         })
     }
+}
+
+fn media_types(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(|media_type| media_type.trim().to_owned())
+        .filter(|media_type| !media_type.is_empty() && media_type != "none")
+        .collect()
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -184,10 +224,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The line by which people and tests know that the function URL listens.
+/// The line by which people and tests know that the front end listens.
 pub(crate) fn announce(emulator: &Emulator) {
     let line = format!(
-        "Function URL  {}  ({})\n",
+        "{}  {}  ({})\n",
+        emulator.front().title(),
         emulator.url(),
         emulator.invoke_mode()
     );
@@ -210,69 +251,4 @@ pub(crate) fn report(error: &dyn std::error::Error) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(arguments: &str) -> Result<Settings, String> {
-        let words = std::iter::once("streamgate-local").chain(arguments.split_whitespace());
-        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        cli.into_settings().map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn each_shape_has_its_command_line() {
-        let command = || vec!["node".into(), "server.js".into()];
-        let zip = |runtime| Shape::Zip {
-            directory: "app".into(),
-            handler: "run.sh".into(),
-            runtime,
-        };
-        for (arguments, shape) in [
-            (
-                "-- node server.js",
-                Shape::Entrypoint { command: command() },
-            ),
-            (
-                "--image-attach --port 0 -- node server.js",
-                Shape::ImageAttach { command: command() },
-            ),
-            ("--zip app --handler run.sh", zip(ZipRuntime::Managed)),
-            (
-                "--zip app --handler run.sh --os-only",
-                zip(ZipRuntime::OsOnly),
-            ),
-        ] {
-            assert_eq!(settings(arguments).unwrap().shape, shape, "{arguments}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_parse_is_named() {
-        for (arguments, words) in [
-            ("", "no command given"),
-            ("--image-attach", "no command given"),
-            ("--port 70000 -- x", "70000"),
-            ("--timeout soon -- x", "soon"),
-            ("--timeout 0 -- x", "'0'"),
-            ("--timeout nan -- x", "nan"),
-            ("--invoke-mode STREAM -- x", "STREAM"),
-            ("--env NOVALUE -- x", "NOVALUE"),
-            ("--memory 12 -- x", "12"),
-            ("--zip app", "--handler"),
-            ("--os-only -- x", "--zip"),
-            ("--image-attach --opt o --adapter a -- x", "--adapter a"),
-            ("--frobnicate -- x", "--frobnicate"),
-        ] {
-            let error = settings(arguments).unwrap_err();
-            assert!(error.contains(words), "{arguments}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_timeout_may_be_a_fraction() {
-        assert_eq!(
-            settings("--timeout 0.5 -- x").unwrap().timeout,
-            Duration::from_millis(500)
-        );
-    }
-}
+mod tests;

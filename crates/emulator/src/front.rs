@@ -1,185 +1,157 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The function URL: HTTP/1.1 to clients, events and answers to the function.
+//! The front end: HTTP/1.1 to clients, events and answers to the function.
 //!
 //! Streams are passed on piece by piece, nothing is collected. A client that leaves is not told to the function, which
 //! goes on to the end (source: AWS page "Response streaming for Lambda functions").
 
 mod body;
+mod profile;
 mod record;
+mod refusal;
+mod server;
 mod streamed;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use body::{ReplyBody, Source};
+use profile::Profile;
 use record::Record;
-use streamed::Stream;
+use refusal::Refusal;
+use streamed::{NoResponse, Stream};
 
 use crate::clock::epoch_millis;
 use crate::event::{self, Arrival};
-use crate::invocation::{Answer, Invocation, InvocationError};
+use crate::invocation::{Answer, Invocation};
+use crate::invoke::{EVENT_LIMIT, Invoker, new_trace_root};
 use crate::journal::{AccessEnd, Entry, Journal};
-use crate::reply;
-use crate::settings::{BrokenStreams, InvokeMode, Settings};
+use crate::reply::{self, Base64};
+use crate::settings::{BrokenStreams, FrontKind, Settings};
 
-/// Largest event of a synchronous invocation (source: AWS page "Lambda quotas", where MB = 1,024 KB).
-const EVENT_LIMIT: usize = 6 * 1024 * 1024;
-
-/// The first label of the URL's domain; on the service 32 random letters and digits.
-const URL_ID: &str = "local0streamgate0function0url000";
-
-/// A function URL.
+/// The front end of the function.
 #[derive(Debug)]
 pub(crate) struct Front {
-    invocations: mpsc::Sender<Invocation>,
-    mode: InvokeMode,
+    invoker: Invoker,
+    profile: Profile,
+    /// `binaryMediaTypes` of a REST API.
+    binary: Vec<String>,
     broken_streams: BrokenStreams,
-    domain: String,
     journal: Journal,
+}
+
+/// A request as the front end knows it while it is answered.
+struct Exchange<'a> {
+    head: Parts,
+    invocation_id: Uuid,
+    arrival: Arrival<'a>,
 }
 
 impl Front {
     pub(crate) fn new(settings: &Settings, invocations: mpsc::Sender<Invocation>) -> Self {
         Self {
-            invocations,
-            mode: settings.invoke_mode,
+            invoker: Invoker {
+                invocations,
+                mode: settings.front.mode(settings.invoke_mode),
+            },
+            profile: Profile::new(settings.front, &settings.region),
+            binary: settings.rest_binary.clone(),
             broken_streams: settings.broken_streams,
-            domain: format!("{URL_ID}.lambda-url.{}.on.aws", settings.region),
             journal: settings.journal.clone(),
         }
     }
 
-    /// Serves until `stop` turns true, then resolves when the connections that are open have ended.
-    pub(crate) async fn serve(self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let front = Arc::new(self);
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        connections.spawn(connection(Arc::clone(&front), stream, peer, stop.clone()));
-                    }
-                    // Out of file descriptors or a peer that left: the next accept may work.
-                    Err(_) => tokio::task::yield_now().await,
-                },
-                Some(_) = connections.join_next() => {}
-            }
-        }
-        drop(listener);
-        while connections.join_next().await.is_some() {}
-    }
-
     async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut record = Record::begin(&self.journal, &request);
-        let request_id = Uuid::new_v4();
-        let now = SystemTime::now();
-        let root = trace_root(&request, now);
-        let head_only = request.method() == Method::HEAD;
-        let mut response = match self.event(peer, request, request_id, &root, now).await {
-            Ok(event) => self.answer(request_id, &root, event, &mut record).await,
-            Err(unfit) => own_answer(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                &unfit.to_string(),
-                &mut record,
-            ),
-        };
-        for (name, value) in [
-            ("x-amzn-requestid", request_id.to_string()),
-            ("x-amzn-trace-id", root),
-        ] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().entry(name).or_insert(value);
+        let (head, body) = request.into_parts();
+        let exchange = self.exchange(peer, head);
+        let mut response = match self.event(&exchange, body).await {
+            Ok(event) => self.answer(&exchange, event, &mut record).await,
+            Err(limit) => {
+                record.end(AccessEnd::Refused(refusal::too_large(limit)));
+                self.refuse(&exchange, Refusal::TooLarge { limit })
             }
-        }
+        };
+        self.add_own_headers(&exchange, response.headers_mut());
         record.head(response.status());
-        let bodyless = head_only
-            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status());
+        let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+        if without_body.contains(&response.status()) {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        let bodyless =
+            exchange.head.method == Method::HEAD || without_body.contains(&response.status());
         // Without its body the function's stream is read to the end all the same, by the Runtime API.
         response
             .map(|source| ReplyBody::new(if bodyless { Source::empty() } else { source }, record))
     }
 
-    async fn event(
-        &self,
-        peer: SocketAddr,
-        request: Request<Incoming>,
-        request_id: Uuid,
-        root: &str,
-        now: SystemTime,
-    ) -> Result<Bytes, Unfit> {
-        let (head, body) = request.into_parts();
-        let body = Limited::new(body, EVENT_LIMIT)
+    fn exchange(&self, peer: SocketAddr, head: Parts) -> Exchange<'_> {
+        let now = SystemTime::now();
+        let invocation_id = Uuid::new_v4();
+        // A function URL tells the id of the invocation, an API one of its own.
+        let request_id = match self.profile.kind {
+            FrontKind::FunctionUrl => invocation_id,
+            _ => Uuid::new_v4(),
+        };
+        Exchange {
+            arrival: Arrival {
+                request_id: request_id.to_string(),
+                extended_id: STANDARD.encode(request_id.as_bytes().split_at(11).0),
+                trace_id: trace_root(&head.headers).unwrap_or_else(|| new_trace_root(now)),
+                source_ip: peer.ip().to_string(),
+                api_id: self.profile.api_id,
+                domain: &self.profile.domain,
+                region: &self.profile.region,
+                epoch_millis: epoch_millis(now),
+            },
+            head,
+            invocation_id,
+        }
+    }
+
+    /// The event, or the limit that the request does not fit; a body that did not arrive fits none.
+    async fn event(&self, exchange: &Exchange<'_>, body: Incoming) -> Result<Bytes, usize> {
+        let limit = self.profile.body_limit();
+        let body = Limited::new(body, limit)
             .collect()
             .await
-            .map_err(|_| Unfit)?
+            .map_err(|_| limit)?
             .to_bytes();
-        let arrival = Arrival {
-            request_id: request_id.to_string(),
-            trace_id: root.to_owned(),
-            source_ip: peer.ip().to_string(),
-            url_id: URL_ID,
-            domain: &self.domain,
-            epoch_millis: epoch_millis(now),
-        };
-        let event = event::build(&head, &body, &arrival).map_err(|_| Unfit)?;
-        if event.len() > EVENT_LIMIT {
-            Err(Unfit)
-        } else {
-            Ok(event.into())
-        }
+        let Exchange { head, arrival, .. } = exchange;
+        event::build(self.profile.kind, &self.binary, head, &body, arrival)
+            .ok()
+            .filter(|event| event.len() <= EVENT_LIMIT)
+            .map(Bytes::from)
+            .ok_or(EVENT_LIMIT)
     }
 
     async fn answer(
         &self,
-        request_id: Uuid,
-        root: &str,
+        exchange: &Exchange<'_>,
         event: Bytes,
         record: &mut Record,
     ) -> Response<Source> {
-        let (reply_to, answer) = oneshot::channel();
-        let parent = Uuid::new_v4().simple().to_string();
-        let invocation = Invocation {
-            request_id,
-            attempt_id: Uuid::new_v4(),
-            trace_id: format!(
-                "{root};Parent={};Sampled=0",
-                parent.get(..16).unwrap_or(&parent)
-            ),
-            event,
-            mode: self.mode,
-            reply_to,
-        };
-        let going_down = || InvocationError::sandbox_failure("the emulator is shutting down");
-        let answer = match self.invocations.send(invocation).await {
-            Ok(()) => answer
-                .await
-                .unwrap_or_else(|_| Answer::Failed(going_down())),
-            Err(_) => Answer::Failed(going_down()),
-        };
-        match answer {
-            Answer::Failed(error) => bad_gateway(&error.line(), record),
-            Answer::Payload { body } => match reply::decode_payload(&body) {
-                Ok(response) => response.map(Source::full),
-                Err(error) => self.unusable(
-                    request_id,
-                    format!("the answer is no buffered response: {error}"),
-                    record,
-                ),
-            },
+        let (answer, _) = self
+            .invoker
+            .invoke(exchange.invocation_id, &exchange.arrival.trace_id, event)
+            .await;
+        let response = match answer {
+            Answer::Failed(error) => {
+                record.end(AccessEnd::Refused(error.line()));
+                return self.refuse(exchange, Refusal::BadAnswer);
+            }
+            Answer::Payload { body } => self
+                .buffered(exchange, &body)
+                .map_err(|reason| (reason, Refusal::BadAnswer)),
             Answer::Stream {
                 content_type,
                 pieces,
@@ -188,102 +160,102 @@ impl Front {
                     pieces,
                     broken_streams: self.broken_streams,
                 };
-                match stream.into_response(content_type).await {
-                    Ok(response) => response,
-                    Err(reason) => self.unusable(request_id, reason, record),
-                }
+                stream
+                    .into_response(self.profile.kind, content_type)
+                    .await
+                    .map_err(|error| (error.to_string(), self.refusal_of(&error)))
+            }
+        };
+        response.unwrap_or_else(|(reason, refusal)| {
+            record.end(AccessEnd::Refused(reason.clone()));
+            self.journal.write(&Entry::BadAnswer {
+                request_id: exchange.invocation_id.to_string(),
+                reason,
+            });
+            self.refuse(exchange, refusal)
+        })
+    }
+
+    fn buffered(
+        &self,
+        exchange: &Exchange<'_>,
+        payload: &Bytes,
+    ) -> Result<Response<Source>, String> {
+        let limit = self.profile.payload_limit();
+        if payload.len() > limit {
+            let size = payload.len();
+            return Err(format!(
+                "the answer has {size} bytes, the front end takes {limit}"
+            ));
+        }
+        // Only the first type that the client accepts counts (source: AWS page "Content type conversions in API
+        // Gateway").
+        let accepted = exchange.head.headers.get(header::ACCEPT);
+        let first = accepted
+            .and_then(|accepted| accepted.to_str().ok())
+            .and_then(|accepted| accepted.split([',', ';']).next())
+            .map(str::trim);
+        let base64 = if event::is_binary(&self.binary, first) {
+            Base64::Decoded
+        } else {
+            Base64::Verbatim
+        };
+        let mut response = reply::decode_payload(self.profile.kind, payload, base64)
+            .map_err(|error| format!("the answer is no buffered response: {error}"))?;
+        // An accepted or refused connection has no body (source: AWS page "Manage connected users and client apps").
+        if self.profile.kind == FrontKind::WebSocket && exchange.head.uri.path() == event::CONNECT {
+            response.body_mut().clear();
+        }
+        Ok(response.map(Source::full))
+    }
+
+    fn refusal_of(&self, error: &NoResponse) -> Refusal {
+        match error {
+            NoResponse::Form(_) if self.profile.kind == FrontKind::RestStream => Refusal::NoStream,
+            _ => Refusal::BadAnswer,
+        }
+    }
+
+    fn refuse(&self, exchange: &Exchange<'_>, refusal: Refusal) -> Response<Source> {
+        let connection = event::connection_id(&exchange.head);
+        refusal::response(self.profile.kind, refusal, &exchange.arrival, &connection)
+    }
+
+    /// What the services add to every response, as captures have it. Load balancers and VPC Lattice add nothing.
+    fn add_own_headers(&self, exchange: &Exchange<'_>, headers: &mut HeaderMap) {
+        let Arrival {
+            request_id,
+            extended_id,
+            trace_id,
+            ..
+        } = &exchange.arrival;
+        let own: &[(&'static str, &str)] = match self.profile.kind {
+            FrontKind::FunctionUrl => &[
+                ("x-amzn-requestid", request_id),
+                ("x-amzn-trace-id", trace_id),
+            ],
+            FrontKind::HttpApi => &[("apigw-requestid", extended_id)],
+            FrontKind::Rest | FrontKind::RestStream => &[
+                ("x-amzn-requestid", request_id),
+                ("x-amz-apigw-id", extended_id),
+                ("x-amzn-trace-id", trace_id),
+            ],
+            _ => &[],
+        };
+        for (name, value) in own {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.entry(*name).or_insert(value);
             }
         }
     }
-
-    fn unusable(&self, request_id: Uuid, reason: String, record: &mut Record) -> Response<Source> {
-        let response = bad_gateway(&reason, record);
-        self.journal.write(&Entry::BadAnswer {
-            request_id: request_id.to_string(),
-            reason,
-        });
-        response
-    }
 }
 
-async fn connection(
-    front: Arc<Front>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
-) {
-    // Failing costs latency only.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.handle(peer, request).await) }
-    });
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // A connection that ends with an error was left by the client or cut by us; its record says which.
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone has stopped, too.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// A request that makes no event: it is too large, or its body did not arrive.
-#[derive(Debug, thiserror::Error)]
-#[error("request must be smaller than {EVENT_LIMIT} bytes for the InvokeFunction operation")]
-struct Unfit;
-
-/// `Root=…` of the request's trace: the client's, or a new one (source: AWS X-Ray's form of trace ids).
-fn trace_root(request: &Request<Incoming>, now: SystemTime) -> String {
-    let given = request
-        .headers()
-        .get("x-amzn-trace-id")
-        .and_then(|value| value.to_str().ok());
-    if let Some(root) = given.and_then(|given| {
-        given
-            .split(';')
-            .map(str::trim)
-            .find(|part| part.starts_with("Root="))
-    }) {
-        return root.to_owned();
-    }
-    let random = Uuid::new_v4().simple().to_string();
-    format!(
-        "Root=1-{:08x}-{}",
-        epoch_millis(now) / 1000,
-        random.get(..24).unwrap_or(&random)
-    )
-}
-
-/// What the client gets for a function error, a timeout or an unusable answer; that it is 502 with this text is common
-/// experience, not documented.
-fn bad_gateway(reason: &str, record: &mut Record) -> Response<Source> {
-    record.end(AccessEnd::Refused(reason.to_owned()));
-    plain(StatusCode::BAD_GATEWAY, "Internal Server Error".to_owned())
-}
-
-fn own_answer(status: StatusCode, message: &str, record: &mut Record) -> Response<Source> {
-    record.end(AccessEnd::Refused(message.to_owned()));
-    plain(
-        status,
-        serde_json::json!({ "Message": message }).to_string(),
-    )
-}
-
-fn plain(status: StatusCode, body: String) -> Response<Source> {
-    let mut response = Response::new(Source::full(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
+/// `Root=…` of the client's trace.
+fn trace_root(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get("x-amzn-trace-id")?.to_str().ok()?;
+    given
+        .split(';')
+        .map(str::trim)
+        .find(|part| part.starts_with("Root="))
+        .map(str::to_owned)
 }

@@ -41,7 +41,7 @@ impl Function {
             _ = &mut stop => return,
         };
         loop {
-            let invocation = tokio::select! {
+            let mut invocation = tokio::select! {
                 biased;
                 _ = &mut stop => break,
                 fault = fault_of(environment.as_ref()) => {
@@ -69,6 +69,7 @@ impl Function {
                     }
                 }
             };
+            let guard = invocation.guard.take();
             tokio::select! {
                 outcome = current.invoke(invocation, began) => match outcome {
                     Ok(()) => environment = Some(current),
@@ -79,6 +80,7 @@ impl Function {
                     break;
                 }
             }
+            drop(guard);
         }
         if let Some(environment) = environment {
             self.sandbox.journal.write(&Entry::Stopping {

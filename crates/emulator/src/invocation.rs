@@ -5,6 +5,7 @@
 //! hand-over that holds a single piece, so the function can never be ahead of the client by more than that piece and
 //! the socket buffers.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) struct Invocation {
     pub(crate) event: Bytes,
     pub(crate) mode: InvokeMode,
     pub(crate) reply_to: oneshot::Sender<Answer>,
+    /// Dropped when the environment is done with the invocation.
+    pub(crate) guard: Option<oneshot::Sender<Infallible>>,
 }
 
 /// What the function made of an invocation.
@@ -99,6 +102,14 @@ pub enum InvocationError {
     /// The runtime posted to `…/error`.
     #[error("{}", .0.message)]
     Function(ReportedError),
+    /// An event above the limit (source: AWS page "Lambda quotas"); the function never saw it.
+    #[error("event of {size} bytes is larger than {limit} bytes")]
+    EventTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// A buffered response above the limit (source: AWS page "Lambda quotas").
     #[error("response larger than {limit} bytes")]
     TooLarge {
@@ -143,6 +154,7 @@ impl InvocationError {
     pub fn error_type(&self) -> &str {
         match self {
             Self::Function(error) => &error.error_type,
+            Self::EventTooLarge { .. } => "RequestTooLargeException",
             Self::TooLarge { .. } => "Function.ResponseSizeTooLarge",
             Self::ResponseMode(_) => "Runtime.InvalidResponseModeHeader",
             Self::Truncated => "Runtime.TruncatedResponse",

@@ -119,7 +119,7 @@ pub enum Entry {
         /// What it had not done.
         reason: String,
     },
-    /// One HTTP exchange of the function URL.
+    /// One HTTP exchange of the front end.
     Access(Access),
 }
 
@@ -141,7 +141,7 @@ impl fmt::Display for InitPhase {
     }
 }
 
-/// One HTTP exchange of the function URL.
+/// One HTTP exchange of the front end.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The request's method.
@@ -160,7 +160,7 @@ pub struct Access {
     pub end: AccessEnd,
 }
 
-/// How an HTTP exchange of the function URL ended.
+/// How an HTTP exchange of the front end ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessEnd {

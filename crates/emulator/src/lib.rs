@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A local Lambda: a function URL in front, the Runtime API and the Extensions API behind, and an execution
+//! A local Lambda: a function URL, or another front end, in front, the Runtime API and the Extensions API behind, and an execution
 //! environment between them, with the phases, the timings and the signals of the service.
 //!
 //! It plays the service for any adapter or custom runtime and shares no code with Streamgate's own adapter: a framing
@@ -21,10 +21,22 @@
 //! # }
 //! ```
 //!
+//! [`Settings::front`] chooses the front end. [`Emulator::invoke`] sends any bytes as an event, past the front end:
+//!
+//! ```no_run
+//! # async fn example(emulator: streamgate_emulator::Emulator) -> Result<(), streamgate_emulator::InvocationError> {
+//! let mut reply = emulator.invoke(r#"{"source":"aws.events"}"#).await?;
+//! println!("{:?}", reply.collect().await?);
+//! reply.settled().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | what |
 //! |---|---|
 //! | `settings` | what is emulated |
-//! | `front` | the function URL; `event` builds its events, `stream` and `reply` read its answers |
+//! | `front` | the front end; `event` builds its events, `stream` and `reply` read its answers |
+//! | `invoke` | hands events to the function, for the front end and for callers of the library |
 //! | `function` | invocations in turn, an environment for each |
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
@@ -39,6 +51,7 @@ mod fault;
 mod front;
 mod function;
 mod invocation;
+mod invoke;
 mod journal;
 mod reply;
 mod runtime_api;
@@ -52,18 +65,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use fault::Fault;
 pub use invocation::{InvocationError, ReportedError};
+pub use invoke::Reply;
 pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
 pub use sandbox::SandboxError;
-pub use settings::{BrokenStreams, InvokeMode, Settings, Shape, UnknownInvokeMode, ZipRuntime};
+pub use settings::{
+    BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownFront, UnknownInvokeMode,
+    ZipRuntime,
+};
 
 use front::Front;
 use function::Function;
+use invoke::Invoker;
 use sandbox::Sandbox;
 
 /// How long clients may take to read what is left of their responses once the environment is gone.
@@ -78,7 +97,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("{what} cannot listen on {address}")]
     Bind {
-        /// Function URL or Runtime API.
+        /// The front end, such as `function URL`, or the Runtime API.
         what: &'static str,
         /// Host and port as given.
         address: String,
@@ -94,7 +113,8 @@ pub enum StartError {
 pub struct Emulator {
     address: SocketAddr,
     runtime_api: SocketAddr,
-    invoke_mode: InvokeMode,
+    front_kind: FrontKind,
+    invoker: Invoker,
     stop_function: Option<oneshot::Sender<()>>,
     stop_front: watch::Sender<bool>,
     function: JoinHandle<()>,
@@ -102,8 +122,8 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Checks the settings, opens the ports and begins init. The function URL answers when this returns; requests
-    /// wait for init.
+    /// Checks the settings, opens the ports and begins init. The front end answers when this returns; requests wait for
+    /// init.
     ///
     /// # Errors
     /// Programs that are missing, or an address that is taken.
@@ -111,12 +131,12 @@ impl Emulator {
         let (api, api_address) =
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
         let sandbox = Arc::new(Sandbox::prepare(&settings, api_address)?);
-        let (url, address) = bind("function URL", &settings.host, settings.port).await?;
+        let (url, address) = bind(settings.front.title(), &settings.host, settings.port).await?;
 
         let (sender, invocations) = mpsc::channel(function::QUEUE);
         let (stop_front, front_stopped) = watch::channel(false);
         let (stop_function, function_stopped) = oneshot::channel();
-        let front = Front::new(&settings, sender);
+        let front = Front::new(&settings, sender.clone());
         let function = Function {
             sandbox,
             listener: Arc::new(api),
@@ -124,7 +144,11 @@ impl Emulator {
         Ok(Self {
             address,
             runtime_api: api_address,
-            invoke_mode: settings.invoke_mode,
+            front_kind: settings.front,
+            invoker: Invoker {
+                invocations: sender,
+                mode: settings.front.mode(settings.invoke_mode),
+            },
             stop_function: Some(stop_function),
             stop_front,
             function: tokio::spawn(function.run(invocations, function_stopped)),
@@ -132,7 +156,7 @@ impl Emulator {
         })
     }
 
-    /// Where the function URL listens.
+    /// Where the front end listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -144,16 +168,36 @@ impl Emulator {
         self.runtime_api
     }
 
-    /// The function URL, with a slash at its end.
+    /// The front end's URL, with a slash at its end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// The function URL's invoke mode.
+    /// The front end.
+    #[must_use]
+    pub fn front(&self) -> FrontKind {
+        self.front_kind
+    }
+
+    /// How the front end invokes the function: as the settings say for a function URL, in the one way that others have.
     #[must_use]
     pub fn invoke_mode(&self) -> InvokeMode {
-        self.invoke_mode
+        self.invoker.mode
+    }
+
+    /// Sends any bytes as one event, past the front end, as `Invoke` or `InvokeWithResponseStream` would, whichever
+    /// [`Emulator::invoke_mode`] says. Resolves when the reply begins; waits for init and for the invocations before.
+    ///
+    /// The bytes are sent as they are, even if they are no JSON, which the service would refuse.
+    ///
+    /// # Errors
+    /// An event above 6 MB, a function error, a timeout, or an environment that came to an end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the invocation back.
+    pub async fn invoke(&self, event: impl Into<Bytes>) -> Result<Reply, InvocationError> {
+        self.invoker.reply(event.into()).await
     }
 
     /// Takes no more requests, shuts the environment down in order (SIGTERM, SHUTDOWN event, SIGKILL) and resolves

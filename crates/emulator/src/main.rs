@@ -2,11 +2,13 @@
 //! `streamgate-local`: a web app or a custom runtime behind a local Lambda.
 
 mod cli;
+mod send;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use streamgate_emulator::{Emulator, StartError};
+use streamgate_emulator::{Emulator, InvocationError, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use cli::Cli;
@@ -47,18 +49,33 @@ enum RunError {
     Start(#[from] StartError),
     #[error("asynchronous runtime cannot be started")]
     Runtime(#[from] std::io::Error),
+    #[error("--event {} cannot be read", .path.display())]
+    Event {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}", .0.error_type())]
+    Function(#[source] InvocationError),
+    #[error("result cannot be written")]
+    Output(#[source] std::io::Error),
 }
 
 impl RunError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Start(StartError::Sandbox(_)) => ExitCode::from(USAGE),
-            Self::Start(StartError::Bind { .. }) | Self::Runtime(_) => ExitCode::FAILURE,
+            Self::Usage(_) | Self::Start(StartError::Sandbox(_)) | Self::Event { .. } => {
+                ExitCode::from(USAGE)
+            }
+            Self::Start(StartError::Bind { .. })
+            | Self::Runtime(_)
+            | Self::Function(_)
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
 
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
+    let event = cli.event.as_deref().map(send::read).transpose()?;
     let settings = cli.into_settings()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,12 +85,20 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let emulator = Emulator::start(settings).await?;
-        cli::announce(&emulator);
-        either(&mut interrupt, &mut terminate).await;
-        Ok(tokio::select! {
-            () = emulator.shutdown() => ExitCode::SUCCESS,
-            () = either(&mut interrupt, &mut terminate) => ExitCode::from(INTERRUPTED),
-        })
+        let outcome = if let Some(event) = event {
+            tokio::select! {
+                outcome = send::send(&emulator, event) => outcome.map(|()| ExitCode::SUCCESS),
+                () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
+            }
+        } else {
+            cli::announce(&emulator);
+            either(&mut interrupt, &mut terminate).await;
+            Ok(ExitCode::SUCCESS)
+        };
+        tokio::select! {
+            () = emulator.shutdown() => outcome,
+            () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
+        }
     })
 }
 

@@ -4,11 +4,15 @@
 //! Plain values; nothing here touches the file system or the environment. Building an
 //! [`Emulator`](crate::Emulator) from them is what checks paths and opens ports.
 
+mod front_kind;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use front_kind::{FrontKind, UnknownFront};
 
 use crate::journal::Journal;
 
@@ -103,13 +107,17 @@ pub struct Settings {
     pub opt: Option<PathBuf>,
     /// More external extensions, beyond those in `opt/extensions`.
     pub extensions: Vec<PathBuf>,
-    /// Host name or address of the function URL.
+    /// What stands before the function.
+    pub front: FrontKind,
+    /// `binaryMediaTypes` of a REST API. By default everything is binary, as any web app behind a REST API needs it.
+    pub rest_binary: Vec<String>,
+    /// Host name or address of the front end.
     pub host: String,
-    /// Port of the function URL; 0 takes any free one.
+    /// Port of the front end; 0 takes any free one.
     pub port: u16,
     /// Port of the Runtime API; 0 takes any free one.
     pub runtime_api_port: u16,
-    /// `InvokeMode` of the function URL.
+    /// `InvokeMode` of the function URL; without effect on other front ends.
     pub invoke_mode: InvokeMode,
     /// What a client sees of a stream that ended with error trailers.
     pub broken_streams: BrokenStreams,
@@ -131,8 +139,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings with the defaults of `streamgate-local` for a function of this shape: port 9000 of 127.0.0.1,
-    /// `RESPONSE_STREAM`, 60 s, 128 MB, nothing inherited.
+    /// Settings with the defaults of `streamgate-local` for a function of this shape: a function URL on port 9000 of
+    /// 127.0.0.1, `RESPONSE_STREAM`, 60 s, 128 MB, nothing inherited.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         Self {
@@ -140,6 +148,8 @@ impl Settings {
             adapter: None,
             opt: None,
             extensions: Vec::new(),
+            front: FrontKind::default(),
+            rest_binary: vec!["*/*".to_owned()],
             host: "127.0.0.1".to_owned(),
             port: 9000,
             runtime_api_port: 0,

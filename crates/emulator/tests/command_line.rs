@@ -95,6 +95,11 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
             "is not an executable file",
         ),
         (
+            vec!["--event", "/nowhere", "--", "x"],
+            2,
+            "--event /nowhere cannot be read",
+        ),
+        (
             vec![
                 "--zip",
                 "/nowhere",
@@ -163,6 +168,94 @@ fn an_adapter_that_is_nowhere_is_told_with_the_places() {
     );
 }
 
+const RUNTIME: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/custom_runtime.py"
+);
+
+/// Sends these bytes as one event, from a file or from standard input.
+fn send_event(event: &[u8], from_stdin: bool) -> Output {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), event).expect("it can be written");
+    let path = if from_stdin {
+        "-".as_ref()
+    } else {
+        file.path().as_os_str()
+    };
+    let opt = env!("CARGO_TARGET_TMPDIR");
+    Command::new(PROGRAM)
+        .args(["--image-attach", "--opt", opt, "--event"])
+        .arg(path)
+        .args(["--", "python3", RUNTIME])
+        .stdin(fs::File::open(file.path()).expect("it is there"))
+        .output()
+        .expect("the binary runs")
+}
+
+#[test]
+fn an_event_from_a_file_gives_the_raw_result_and_ends() {
+    for from_stdin in [false, true] {
+        let output = send_event(b"\xff{ no json", from_stdin);
+        let (status, log) = error_of(&output);
+        assert_eq!(status, Some(0), "{log}");
+        assert_eq!(output.stdout, b"\xff{ no json");
+        assert!(log.contains("SHUTDOWN Reason: spindown"), "{log}");
+    }
+}
+
+#[test]
+fn an_event_that_is_answered_with_a_stream_gives_prelude_and_payload() {
+    let event = br#"{"rawPath":"/"}"#;
+    let output = send_event(event, false);
+    assert_eq!(output.status.code(), Some(0));
+    let delimiter = output.stdout.windows(8).position(|window| window == [0; 8]);
+    let delimiter = delimiter.expect("the delimiter is part of the result");
+    assert!(output.stdout.starts_with(br#"{"statusCode": 200"#));
+    assert_eq!(&output.stdout[delimiter + 8..], event);
+}
+
+#[test]
+fn an_event_that_fails_is_exit_status_1() {
+    for (path, words, so_far) in [
+        ("/error", "streamgate-local: Function.Demo: on purpose", 0),
+        (
+            "/trailers",
+            "streamgate-local: Runtime.StreamError: app broke off",
+            7,
+        ),
+        (
+            "/reset",
+            "streamgate-local: Runtime.TruncatedResponse: the runtime's POST",
+            7,
+        ),
+    ] {
+        let output = send_event(format!(r#"{{"rawPath":"{path}"}}"#).as_bytes(), false);
+        let (status, log) = error_of(&output);
+        assert_eq!(status, Some(1), "{path}: {log}");
+        assert!(log.contains(words), "{path}: {log}");
+        assert!(output.stdout.ends_with(&b"so far\n"[..so_far]), "{path}");
+    }
+}
+
+#[test]
+fn the_ready_line_names_another_front_end() {
+    let mut child = Command::new(PROGRAM)
+        .args(["--image-attach", "--opt", env!("CARGO_TARGET_TMPDIR")])
+        .args(["--port", "0", "--front", "rest-stream"])
+        .args(["--", "sleep", "1000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    assert!(line.starts_with("REST API  http://127.0.0.1:"), "{line}");
+    assert!(line.ends_with("/  (RESPONSE_STREAM)\n"), "{line}");
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_second_signal_kills_at_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -176,14 +269,10 @@ fn a_second_signal_kills_at_once() {
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )
     .unwrap();
-    let runtime = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/custom_runtime.py"
-    );
     let mut child = Command::new(PROGRAM)
         .args(["--image-attach", "--port", "0", "--opt"])
         .arg(directory.path())
-        .args(["--", "python3", runtime])
+        .args(["--", "python3", RUNTIME])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -64,8 +64,7 @@ pub(super) fn is_text(client: &HeaderMap) -> bool {
         "application/xml",
         "application/javascript",
     ];
-    let text_type = essence(client).is_some_and(|essence| {
-        essence.starts_with("text/") || TYPES.contains(&essence.as_str())
-    });
+    let text_type = essence(client)
+        .is_some_and(|essence| essence.starts_with("text/") || TYPES.contains(&essence.as_str()));
     text_type && !client.contains_key(header::CONTENT_ENCODING)
 }

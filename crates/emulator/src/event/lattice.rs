@@ -26,10 +26,7 @@ fn encoded<'a>(client: &HeaderMap, body: &'a [u8]) -> Encoded<'a> {
 }
 
 /// Lines for each name. Samples have no `content-length`, and of the usual headers only `x-forwarded-for`.
-fn lines(
-    client: &HeaderMap,
-    arrival: &Arrival<'_>,
-) -> BTreeMap<String, Vec<String>> {
+fn lines(client: &HeaderMap, arrival: &Arrival<'_>) -> BTreeMap<String, Vec<String>> {
     let mut lines = headers::lines(client);
     lines.remove(header::CONTENT_LENGTH.as_str());
     lines.insert(

@@ -71,12 +71,19 @@ pub(super) fn build(
             headers.remove(CONNECTION_HEADER.as_str());
             insert(&mut event, "headers", json!(last(&headers)));
             insert(&mut event, "multiValueHeaders", json!(headers));
-            let parameters =
-                query::multi(head.uri.query().unwrap_or_default(), Escapes::Decoded);
+            let parameters = query::multi(head.uri.query().unwrap_or_default(), Escapes::Decoded);
             // Without a query the members are missing.
             if !parameters.is_empty() {
-                insert(&mut event, "queryStringParameters", json!(last(&parameters)));
-                insert(&mut event, "multiValueQueryStringParameters", json!(parameters));
+                insert(
+                    &mut event,
+                    "queryStringParameters",
+                    json!(last(&parameters)),
+                );
+                insert(
+                    &mut event,
+                    "multiValueQueryStringParameters",
+                    json!(parameters),
+                );
             }
         }
         "DISCONNECT" => {
@@ -99,7 +106,11 @@ pub(super) fn build(
             let encoded = Encoded::text_if(true, body);
             insert(&mut event, "isBase64Encoded", encoded.is_base64.into());
             insert(&mut event, "body", encoded.text.into());
-            insert(&mut context, "messageId", arrival.extended_id.clone().into());
+            insert(
+                &mut context,
+                "messageId",
+                arrival.extended_id.clone().into(),
+            );
         }
     }
     insert(&mut event, "requestContext", context);

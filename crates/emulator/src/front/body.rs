@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The body that the function URL sends: all at once, or piece by piece as the function sends it.
+//! The body that the front end sends: all at once, or piece by piece as the function sends it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

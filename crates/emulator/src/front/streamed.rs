@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::body::Source;
 use crate::invocation::{InvocationError, Piece, StreamEnd};
 use crate::journal::AccessEnd;
-use crate::reply;
-use crate::settings::BrokenStreams;
+use crate::reply::{self, ReplyError};
+use crate::settings::{BrokenStreams, FrontKind};
 use crate::stream::PreludeFinder;
 
 /// The pieces of an answer, and what to make of a bad end.
@@ -29,6 +29,20 @@ pub(super) enum Step {
     Cut(AccessEnd),
 }
 
+/// Why a stream is no response.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoResponse {
+    /// It is not prelude, delimiter and payload.
+    #[error("{0}")]
+    Form(String),
+    /// Its prelude describes no head.
+    #[error(transparent)]
+    Head(#[from] ReplyError),
+    /// The function gave up before its prelude.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// Content type of a stream that has none (source: middyjs/middy issue #1189).
 const DEFAULT_TYPE: &str = "application/octet-stream";
 
@@ -36,19 +50,23 @@ impl Stream {
     /// The response's head as soon as it is known; the rest of the stream is its body.
     ///
     /// A stream whose content type announces no prelude is the body itself, with status 200 and that content type
-    /// (source: aws-lambda-go `lambda/runtime_api_client.go`).
+    /// (source: aws-lambda-go `lambda/runtime_api_client.go`). API Gateway takes nothing but a prelude (source: AWS page
+    /// "Set up a Lambda proxy integration with payload response streaming in API Gateway"); that it goes by the bytes
+    /// and not by the content type is assumed.
     ///
     /// # Errors
-    /// What keeps the stream from being a response, in words.
+    /// What keeps the stream from being a response.
     pub(super) async fn into_response(
         mut self,
+        kind: FrontKind,
         content_type: Option<String>,
-    ) -> Result<Response<Source>, String> {
+    ) -> Result<Response<Source>, NoResponse> {
+        let strict = kind == FrontKind::RestStream;
         let content_type = content_type.filter(|text| !text.is_empty());
-        if !content_type
+        let announced = content_type
             .as_deref()
-            .is_some_and(reply::announces_prelude)
-        {
+            .is_some_and(reply::announces_prelude);
+        if !announced && !strict {
             let value = content_type.and_then(|text| HeaderValue::from_str(&text).ok());
             return Ok(typed(
                 Source::Stream {
@@ -65,11 +83,13 @@ impl Stream {
             match piece.unwrap_or_else(|| Piece::End(unannounced())) {
                 Piece::Data(data) => {
                     written += data.len();
-                    let Some(found) = finder.push(&data).map_err(|error| error.to_string())? else {
+                    let Some(found) = finder
+                        .push(&data)
+                        .map_err(|error| NoResponse::Form(error.to_string()))?
+                    else {
                         continue;
                     };
-                    let head =
-                        reply::decode_prelude(&found.prelude).map_err(|error| error.to_string())?;
+                    let head = reply::decode_prelude(kind, &found.prelude)?;
                     let first = Some(found.rest).filter(|rest| !rest.is_empty());
                     return Ok(Response::from_parts(
                         head,
@@ -79,7 +99,7 @@ impl Stream {
                         },
                     ));
                 }
-                Piece::End(StreamEnd::Complete) if written == 0 => {
+                Piece::End(StreamEnd::Complete) if written == 0 && !strict => {
                     // Chunked like any stream, so the end is said once more to the body.
                     return Ok(typed(
                         Source::Stream {
@@ -90,20 +110,20 @@ impl Stream {
                     ));
                 }
                 Piece::End(StreamEnd::Complete) => {
-                    return Err(format!(
+                    return Err(NoResponse::Form(format!(
                         "the stream ended after {written} bytes without the delimiter of 8 NULs"
-                    ));
+                    )));
                 }
                 Piece::End(StreamEnd::Trailers(error)) => {
-                    return Err(format!(
+                    return Err(NoResponse::Failed(format!(
                         "the stream ended before its prelude with error trailers: {error}"
-                    ));
+                    )));
                 }
                 Piece::End(StreamEnd::Cut(error)) => {
-                    return Err(format!(
+                    return Err(NoResponse::Failed(format!(
                         "the stream broke off before its prelude: {}",
                         error.line()
-                    ));
+                    )));
                 }
             }
         }

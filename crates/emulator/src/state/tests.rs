@@ -31,6 +31,7 @@ fn begin(state: &mut State) -> (oneshot::Receiver<Answer>, String) {
         event: Bytes::new(),
         mode: InvokeMode::ResponseStream,
         reply_to,
+        guard: None,
     };
     state.begin(invocation, 0);
     (answer, request_id.to_string())

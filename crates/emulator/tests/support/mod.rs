@@ -18,10 +18,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use streamgate_emulator::{Emulator, Entry, Journal, Settings, Shape};
+use streamgate_emulator::{Emulator, Entry, InvocationError, Journal, Settings, Shape};
 use tempfile::TempDir;
 
 /// Longest that anything here is waited for.
@@ -30,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A running emulator and its log.
 pub struct Lambda {
     runtime: tokio::runtime::Runtime,
-    emulator: Option<Emulator>,
+    emulator: Option<Arc<Emulator>>,
     pub url: SocketAddr,
     pub api: SocketAddr,
     entries: Receiver<Entry>,
@@ -76,7 +77,7 @@ impl Lambda {
         let (url, api) = (emulator.address(), emulator.runtime_api());
         Self {
             runtime,
-            emulator: Some(emulator),
+            emulator: Some(Arc::new(emulator)),
             url,
             api,
             entries,
@@ -131,6 +132,28 @@ impl Lambda {
         ))
     }
 
+    /// Sends an event past the front end; the receiver gets the whole reply.
+    pub fn invoke(&self, event: &[u8]) -> Receiver<Result<Vec<u8>, InvocationError>> {
+        let (sender, reply) = channel();
+        let event = event.to_vec();
+        let emulator = Arc::clone(self.emulator.as_ref().unwrap());
+        self.runtime.spawn(async move {
+            let outcome = match emulator.invoke(event).await {
+                Ok(mut reply) => reply.collect().await.map(Vec::from),
+                Err(error) => Err(error),
+            };
+            let _ = sender.send(outcome);
+        });
+        reply
+    }
+
+    /// Answers an event at once, with what need not be JSON.
+    pub fn answer(&self, event: &Message, payload: &str) -> Message {
+        let id = event.request_id();
+        let path = format!("/2018-06-01/runtime/invocation/{id}/response");
+        self.call(&post(&path, "", payload)).message()
+    }
+
     /// Waits for an entry of the log.
     pub fn entry<T>(&self, mut pick: impl FnMut(Entry) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
@@ -148,7 +171,7 @@ impl Lambda {
 
     /// Shuts down in order in the background; the receiver tells how long it took.
     pub fn begin_shutdown(&mut self) -> Receiver<Duration> {
-        let emulator = self.emulator.take().unwrap();
+        let emulator = Arc::into_inner(self.emulator.take().unwrap()).unwrap();
         let (sender, done) = channel();
         self.runtime.spawn(async move {
             let began = Instant::now();
