@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod document;
 mod fronts;
 mod hostile;
 mod properties;
@@ -15,5 +16,6 @@ mod samples;
 mod settings;
 mod sources;
 mod stage;
+mod targets;
 mod trust;
 mod witness;

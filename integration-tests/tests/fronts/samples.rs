@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each sample event against the request that it stands for, written down beside it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,7 @@ use serde_json::{Value, json};
 use crate::stage::{SECRET, Stage};
 use crate::witness::Seen;
 
-const TRACE: &str =
-    "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// Where the samples lie.
 pub(crate) fn folder() -> PathBuf {
@@ -41,9 +41,16 @@ pub(crate) fn sample(name: &str) -> Value {
 }
 
 fn is_http(name: &str) -> bool {
-    ["function-url", "http-api", "rest", "alb", "vpc-lattice", "websocket"]
-        .iter()
-        .any(|front| name.starts_with(front))
+    [
+        "function-url",
+        "http-api",
+        "rest",
+        "alb",
+        "vpc-lattice",
+        "websocket",
+    ]
+    .iter()
+    .any(|front| name.starts_with(front))
 }
 
 /// The request in the form of the `.http` files; the two context headers are looked at apart.
@@ -60,7 +67,7 @@ fn written(seen: &Seen, app: &str) -> String {
     let mut text = format!("{}\n", seen.head.start);
     for (name, value) in lines {
         let value = if value == app { "<app>" } else { value };
-        text.push_str(&format!("{name}: {value}\n"));
+        let _ = writeln!(text, "{name}: {value}");
     }
     format!("{text}\n{}\n", seen.body.escape_ascii())
 }
@@ -89,7 +96,8 @@ fn the_app_gets_the_whole_request_context_as_printable_json() {
     for name in names().iter().filter(|name| is_http(name)) {
         let mut event = sample(name);
         if event["requestContext"].is_object() {
-            event["requestContext"]["unknownField"] = json!({ "kept": ["na\u{ef}ve \u{1f600}", 1] });
+            event["requestContext"]["unknownField"] =
+                json!({ "kept": ["na\u{ef}ve \u{1f600}", 1] });
         }
         let seen = stage.seen_of(&event);
         let contexts = seen.head.all("x-amzn-request-context");
@@ -98,7 +106,10 @@ fn the_app_gets_the_whole_request_context_as_printable_json() {
             continue;
         }
         assert_eq!(contexts.len(), 1, "{name}");
-        assert!(contexts[0].bytes().all(|byte| matches!(byte, b' '..=b'~')), "{name}");
+        assert!(
+            contexts[0].bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "{name}"
+        );
         let context: Value = serde_json::from_str(contexts[0]).unwrap();
         assert_eq!(context, event["requestContext"], "{name}");
     }
@@ -111,7 +122,10 @@ fn a_request_context_keeps_numbers_that_no_float_holds() {
     let event = text.replacen("1783670400123", "12345678901234567890.123456789", 1);
     let seen = stage.seen(Event::raw(event));
     let context = seen.head.header("x-amzn-request-context").unwrap();
-    assert!(context.contains("12345678901234567890.123456789"), "{context}");
+    assert!(
+        context.contains("12345678901234567890.123456789"),
+        "{context}"
+    );
 }
 
 #[test]
@@ -127,14 +141,20 @@ fn an_event_that_is_no_http_has_no_request_context() {
 fn each_sample_gets_a_reply_in_the_form_of_its_front() {
     let stage = Stage::start();
     for name in names() {
-        stage.app.answer(*b"HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\n42");
+        stage.app.answer(
+            *b"HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\n42",
+        );
         let (reply, _) = invoke(&stage, &name);
         let headers = json!({ "content-type": "text/plain" });
         let lists = json!({ "content-type": ["text/plain"] });
         let wanted = match name.split('-').next().unwrap() {
             "function" => {
                 let streamed = reply.streamed();
-                assert_eq!(streamed.prelude, json!({ "statusCode": 201, "headers": headers }), "{name}");
+                assert_eq!(
+                    streamed.prelude,
+                    json!({ "statusCode": 201, "headers": headers }),
+                    "{name}"
+                );
                 assert_eq!(streamed.payload, b"42", "{name}");
                 continue;
             }
@@ -152,8 +172,15 @@ fn each_sample_gets_a_reply_in_the_form_of_its_front() {
             }
         };
         let mut whole = json!({ "statusCode": 201, "isBase64Encoded": false, "body": "42" });
-        whole.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(wanted.as_object().unwrap().clone());
         assert_eq!(reply.json(), whole, "{name}");
-        assert_eq!(reply.head.header("lambda-runtime-function-response-mode"), None, "{name}");
+        assert_eq!(
+            reply.head.header("lambda-runtime-function-response-mode"),
+            None,
+            "{name}"
+        );
     }
 }

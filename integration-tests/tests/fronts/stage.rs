@@ -53,7 +53,11 @@ impl Stage {
     /// What the app saw of an event that reaches it.
     pub(crate) fn seen(&self, event: Event) -> Seen {
         let (reply, mut seen) = self.invoke(event);
-        assert_eq!(seen.len(), 1, "the app saw {seen:?}; the reply was {reply:?}");
+        assert_eq!(
+            seen.len(),
+            1,
+            "the app saw {seen:?}; the reply was {reply:?}"
+        );
         seen.remove(0)
     }
 
@@ -70,10 +74,19 @@ impl Stage {
 
     /// Asserts that an ordinary request is served.
     pub(crate) fn serves(&self, after: &str) {
-        self.app.answer(*b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nready");
+        self.app
+            .answer(*b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nready");
         let (reply, seen) = self.invoke(Event::get("/after"));
         assert_eq!(reply.streamed().payload, b"ready", "after {after}");
         assert_eq!(seen.len(), 1, "after {after}");
         assert_eq!(seen[0].head.target(), "/after", "after {after}");
+    }
+
+    /// The same where replies are buffered.
+    pub(crate) fn serves_buffered(&self) {
+        self.app
+            .answer(*b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nready");
+        let (reply, _) = self.invoke(Event::get("/after"));
+        assert_eq!(reply.json()["body"], "ready");
     }
 }

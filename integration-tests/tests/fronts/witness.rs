@@ -10,7 +10,8 @@ use integration_tests::waiting::Watched;
 use integration_tests::wire::{Framing, Head, Piece, take_piece};
 
 /// What the app answers unless the test says otherwise.
-const READY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nready";
+const READY: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nready";
 
 /// A request as the app saw it.
 #[derive(Clone, Debug)]
@@ -35,7 +36,9 @@ pub(crate) struct Witness {
 impl Witness {
     pub(crate) fn bind() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let state = Arc::new(Watched::new(State {
             seen: Vec::new(),
             answer: READY.to_vec(),
