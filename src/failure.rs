@@ -36,7 +36,7 @@ impl Failure {
 pub(crate) mod error_type {
     /// The event cannot be made a request.
     pub(crate) const EVENT: &str = "Function.InvalidEvent";
-    /// The app answered with a status that fails the invocation.
+    /// The app answered with a status that fails the invocation, or gave no answer to an event.
     pub(crate) const APP_STATUS: &str = "Function.AppStatus";
     /// The app broke off its response after the head had been sent.
     pub(crate) const APP_STREAM: &str = "Function.AppStreamBroken";

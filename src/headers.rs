@@ -50,6 +50,9 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 pub(crate) const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 /// What sent an event that is no HTTP request.
 pub(crate) const EVENT_SOURCE: HeaderName = HeaderName::from_static("x-streamgate-event");
+/// Which event of a WebSocket API it is.
+pub(crate) const WEBSOCKET_EVENT: HeaderName =
+    HeaderName::from_static("x-streamgate-websocket-event");
 /// Proves that an event is one.
 pub(crate) const EVENT_SECRET: HeaderName = HeaderName::from_static("x-streamgate-event-secret");
 

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::front::Front;
 use crate::headers::{
     EVENT_SECRET, EVENT_SOURCE, FORWARDED_PREFIX, LAMBDA_CONTEXT, REQUEST_CONTEXT, TENANT_ID,
-    TRACEPARENT, X_RAY,
+    TRACEPARENT, WEBSOCKET_EVENT, X_RAY,
 };
 use crate::route;
 use crate::settings::{HeaderRule, SecretHeader, Settings};
@@ -61,6 +61,14 @@ pub(crate) fn apply(
                 .insert(EVENT_SECRET, event_secret.clone());
         }
         Front::WebSocket => {
+            // Only a connection's first event has a client's headers; the others belong to a connection that passed.
+            let opens = request
+                .headers()
+                .get(WEBSOCKET_EVENT)
+                .is_some_and(|kind| kind == "CONNECT");
+            if opens {
+                require_header(settings, &request)?;
+            }
             *request.uri_mut() = route::with_path(request.uri(), &settings.websocket_path);
             request
                 .headers_mut()
@@ -98,13 +106,7 @@ fn set(headers: &mut http::HeaderMap, name: &HeaderName, value: Option<HeaderVal
 
 /// What is done with the request of a client alone.
 fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Forbidden> {
-    if settings
-        .require_header
-        .as_ref()
-        .is_some_and(|required| !carries(request, required))
-    {
-        return Err(Forbidden::HeaderMissing);
-    }
+    require_header(settings, request)?;
     if let Some(base) = &settings.base_path
         && let Some(rest) = route::without_base(request.uri(), base)
     {
@@ -137,6 +139,13 @@ fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Fo
         change(request.headers_mut(), rule);
     }
     Ok(())
+}
+
+fn require_header(settings: &Settings, request: &Request<Bytes>) -> Result<(), Forbidden> {
+    match &settings.require_header {
+        Some(required) if !carries(request, required) => Err(Forbidden::HeaderMissing),
+        _ => Ok(()),
+    }
 }
 
 fn change(headers: &mut http::HeaderMap, rule: &HeaderRule) {

@@ -47,6 +47,27 @@ pub(crate) struct Proxy<'a> {
     streamed_once: OnceCell<()>,
 }
 
+/// Why there is no response of the app that can be passed on.
+struct Trouble {
+    status: StatusCode,
+    cause: String,
+}
+
+impl Trouble {
+    fn bad_gateway(cause: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_GATEWAY,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl From<ReplyError> for Trouble {
+    fn from(error: ReplyError) -> Self {
+        Self::bad_gateway(error.to_string())
+    }
+}
+
 /// One invocation under way.
 struct Exchange<'a> {
     proxy: &'a Proxy<'a>,
@@ -107,22 +128,16 @@ impl<'a> Proxy<'a> {
             }
             Err(Refused { error, front }) => {
                 let message = chain(&error);
-                tracing::error!(
-                    invocation.id,
-                    ?front,
-                    error = message,
-                    "event cannot be served"
-                );
-                match front {
-                    Some(front) => {
-                        let own = error_response(StatusCode::BAD_REQUEST, &message);
-                        exchange(front).reply_whole(own).await?;
-                    }
-                    None => {
-                        self.runtime_api
-                            .fail(invocation, &Failure::new(error_type::EVENT, message))
-                            .await?;
-                    }
+                if let Some(front) = front {
+                    let trouble = Trouble {
+                        status: StatusCode::BAD_REQUEST,
+                        cause: message,
+                    };
+                    exchange(front).tell(trouble).await?;
+                } else {
+                    tracing::error!(invocation.id, "event cannot be served: {message}");
+                    let failure = Failure::new(error_type::EVENT, message);
+                    self.runtime_api.fail(invocation, &failure).await?;
                 }
             }
         }
@@ -133,66 +148,78 @@ impl<'a> Proxy<'a> {
 impl Exchange<'_> {
     /// Asks the app and replies; gives the status that the reply had.
     async fn serve(&self, event: event::Event) -> Result<StatusCode, RuntimeApiError> {
+        match self.try_serve(event).await {
+            Ok(replied) => replied,
+            Err(trouble) => self.tell(trouble).await,
+        }
+    }
+
+    async fn try_serve(
+        &self,
+        event: event::Event,
+    ) -> Result<Result<StatusCode, RuntimeApiError>, Trouble> {
         let Proxy {
             settings,
             event_secret,
             ..
         } = *self.proxy;
         let facts = facts(self.invocation);
-        let request = match policy::apply(settings, event_secret, event, facts) {
-            Ok(request) => request,
-            Err(forbidden) => {
-                tracing::warn!(
-                    invocation.id = self.invocation.id,
-                    "request refused: {forbidden}"
-                );
-                return self
-                    .reply_whole(error_response(
-                        StatusCode::FORBIDDEN,
-                        &forbidden.to_string(),
-                    ))
-                    .await;
-            }
-        };
+        let request =
+            policy::apply(settings, event_secret, event, facts).map_err(|forbidden| Trouble {
+                status: StatusCode::FORBIDDEN,
+                cause: forbidden.to_string(),
+            })?;
         let is_head = request.method() == Method::HEAD;
-        let mut response = match self.ask_app(request.map(RequestBody::from)).await {
-            Ok(response) => response,
-            Err(own) => return self.reply_whole(own).await,
-        };
+        let mut response = self.ask_app(request.map(RequestBody::from)).await?;
         let status = response.status();
         if self.fails_the_invocation(status) {
-            return self.fail_with(response).await;
+            let body = self.collect(response).await?.into_body();
+            let excerpt = String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned();
+            let cause = format!("the app answered with status {status}: {excerpt}");
+            return Ok(self.fail(cause).await.map(|()| status));
         }
         if settings.location_repair {
             repair_location(response.headers_mut(), self.proxy.app.authority().as_str());
         }
-        match self.front.mode(settings.invoke_mode) {
-            Mode::Streamed => self.reply_streamed(response, is_head).await?,
-            Mode::Buffered => return self.reply_whole(self.collect(response).await).await,
+        if self.front.mode(settings.invoke_mode) == Mode::Streamed {
+            let (head, body) = response.into_parts();
+            let may_have_body =
+                !is_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            let pads = settings.empty_body_pad && may_have_body;
+            return Ok(self
+                .stream(Prelude::new(head)?, body, pads)
+                .await
+                .map(|()| status));
         }
-        Ok(status)
+        let json = self.encode(self.collect(response).await?)?;
+        let replied = self
+            .proxy
+            .runtime_api
+            .respond_buffered(self.invocation, json)
+            .await;
+        Ok(replied.map(|()| status))
     }
 
-    /// The app's response, or one of our own where there is none that can be passed on.
     async fn ask_app(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Response<Bytes>> {
-        let cause = match self.proxy.app.send(request).await {
+    ) -> Result<Response<ResponseBody>, Trouble> {
+        match self.proxy.app.send(request).await {
             Ok(response) if response.status().is_informational() => {
-                format!(
+                Err(Trouble::bad_gateway(format!(
                     "the app answered with status {}, which Lambda cannot pass on",
                     response.status()
-                )
+                )))
             }
-            Ok(response) => return Ok(response),
+            Ok(response) => Ok(response),
             Err(error) => {
                 self.app.set(AppState::Failed);
-                format!("the app gave no response: {}", chain(&error))
+                Err(Trouble::bad_gateway(format!(
+                    "the app gave no response: {}",
+                    chain(&error)
+                )))
             }
-        };
-        tracing::error!(invocation.id = self.invocation.id, "{cause}");
-        Err(error_response(StatusCode::BAD_GATEWAY, &cause))
+        }
     }
 
     /// A queue or a stream learns of a failure only through a failed invocation; to a client it is a reply like others,
@@ -204,34 +231,46 @@ impl Exchange<'_> {
         }
     }
 
-    async fn fail_with(
-        &self,
-        response: Response<ResponseBody>,
-    ) -> Result<StatusCode, RuntimeApiError> {
-        let status = response.status();
-        let body = self.collect(response).await.into_body();
-        let excerpt = String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned();
+    /// Tells whoever waits that there is no response of the app: a client by a reply of our own, and a queue by a failed
+    /// invocation, since it would take any result for success.
+    async fn tell(&self, trouble: Trouble) -> Result<StatusCode, RuntimeApiError> {
+        let Trouble { status, cause } = trouble;
+        if matches!(self.front, Front::Other(_)) {
+            self.fail(cause).await?;
+            return Ok(status);
+        }
         tracing::error!(
             invocation.id = self.invocation.id,
             http.status = status.as_u16(),
-            "app failed the invocation"
+            "{cause}"
         );
-        let failure = Failure::new(
-            error_type::APP_STATUS,
-            format!("the app answered with status {status}: {excerpt}"),
-        );
-        self.proxy
-            .runtime_api
-            .fail(self.invocation, &failure)
-            .await?;
+        let own = error_response(status, &cause);
+        if self.front.mode(self.proxy.settings.invoke_mode) == Mode::Streamed {
+            let (head, body) = own.into_parts();
+            // Our own head is a few lines, and our own body a short text.
+            if let Ok(prelude) = Prelude::new(head) {
+                self.stream(prelude, Full::new(body), false).await?;
+            }
+        } else {
+            let json = self.encode(own).unwrap_or_default();
+            self.proxy
+                .runtime_api
+                .respond_buffered(self.invocation, json)
+                .await?;
+        }
         Ok(status)
     }
 
-    async fn reply_streamed<B>(
-        &self,
-        response: Response<B>,
-        is_head: bool,
-    ) -> Result<(), RuntimeApiError>
+    async fn fail(&self, cause: String) -> Result<(), RuntimeApiError> {
+        tracing::error!(
+            invocation.id = self.invocation.id,
+            "invocation failed: {cause}"
+        );
+        let failure = Failure::new(error_type::APP_STATUS, cause);
+        self.proxy.runtime_api.fail(self.invocation, &failure).await
+    }
+
+    async fn stream<B>(&self, prelude: Prelude, body: B, pads: bool) -> Result<(), RuntimeApiError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: std::error::Error + Unpin + 'static,
@@ -241,21 +280,6 @@ impl Exchange<'_> {
                 "replies are streamed: the function URL's invoke mode must be RESPONSE_STREAM"
             );
         });
-        let (head, body) = response.into_parts();
-        let may_have_body = !is_head
-            && !matches!(
-                head.status,
-                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-            );
-        let pads = self.proxy.settings.empty_body_pad && may_have_body;
-        let prelude = match Prelude::new(head) {
-            Ok(prelude) => prelude,
-            Err(error) => {
-                // Our own head is a few lines, so this happens once.
-                let own = self.refused(&error).map(Full::new);
-                return Box::pin(self.reply_streamed(own, is_head)).await;
-            }
-        };
         let (id, app) = (self.invocation.id.clone(), Rc::clone(&self.app));
         let body = Observe::new(body, move |end, bytes| match end {
             End::Failed(error) => {
@@ -287,69 +311,32 @@ impl Exchange<'_> {
             .await
     }
 
-    /// Replies with a whole response in the mode and form of the front; gives the status that the reply has.
-    async fn reply_whole(&self, response: Response<Bytes>) -> Result<StatusCode, RuntimeApiError> {
-        let status = response.status();
-        if self.front.mode(self.proxy.settings.invoke_mode) == Mode::Streamed {
-            self.reply_streamed(response.map(Full::new), false).await?;
-            return Ok(status);
-        }
-        let encode = |response: Response<Bytes>| match self.front {
+    fn encode(&self, response: Response<Bytes>) -> Result<Bytes, ReplyError> {
+        match self.front {
             Front::Other(_) => reply::result(self.front, response.body()),
             _ => reply::buffered(self.front, response),
-        };
-        match encode(response) {
-            Ok(json) => {
-                self.proxy
-                    .runtime_api
-                    .respond_buffered(self.invocation, json)
-                    .await?;
-                Ok(status)
-            }
-            Err(error) if matches!(self.front, Front::Other(_)) => {
-                let failure = Failure::new(error_type::APP_STATUS, error.to_string());
-                self.proxy
-                    .runtime_api
-                    .fail(self.invocation, &failure)
-                    .await?;
-                Ok(StatusCode::BAD_GATEWAY)
-            }
-            Err(error) => {
-                // The second is a short text.
-                let json = encode(self.refused(&error)).unwrap_or_default();
-                self.proxy
-                    .runtime_api
-                    .respond_buffered(self.invocation, json)
-                    .await?;
-                Ok(StatusCode::BAD_GATEWAY)
-            }
         }
     }
 
-    /// The whole response, or one of our own where it breaks off or is larger than any reply could be.
-    async fn collect(&self, response: Response<ResponseBody>) -> Response<Bytes> {
+    /// The whole response, read no further than any reply could be long.
+    async fn collect(&self, response: Response<ResponseBody>) -> Result<Response<Bytes>, Trouble> {
         let limit = self.front.reply_limit();
         let (head, body) = response.into_parts();
         match Limited::new(body, limit).collect().await {
-            Ok(body) => Response::from_parts(head, body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                self.refused(&ReplyError::BufferedTooLarge {
-                    size: limit + 1,
-                    limit,
-                })
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Err(ReplyError::BufferedTooLarge {
+                size: limit + 1,
+                limit,
             }
+            .into()),
             Err(error) => {
                 self.app.set(AppState::Failed);
-                let cause = format!("the app broke off its response: {}", chain(&*error));
-                tracing::error!(invocation.id = self.invocation.id, "{cause}");
-                error_response(StatusCode::BAD_GATEWAY, &cause)
+                Err(Trouble::bad_gateway(format!(
+                    "the app broke off its response: {}",
+                    chain(&*error)
+                )))
             }
         }
-    }
-
-    fn refused(&self, error: &ReplyError) -> Response<Bytes> {
-        tracing::error!(invocation.id = self.invocation.id, %error, "response cannot be passed on");
-        error_response(StatusCode::BAD_GATEWAY, &error.to_string())
     }
 }
 
@@ -358,7 +345,7 @@ fn facts(invocation: &Invocation) -> Facts<'_> {
     let text = |name| {
         invocation
             .header(name)
-            .and_then(|value| value.to_str().ok())
+            .and_then(|value| str::from_utf8(value.as_bytes()).ok())
     };
     let json = |name| Field::Json(text(name).unwrap_or("null"));
     let deadline = text(wire::DEADLINE_MS).and_then(|deadline| deadline.parse().ok());

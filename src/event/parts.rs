@@ -38,7 +38,12 @@ pub(super) fn request_of(
     headers::remove_reserved(&mut map);
     map.remove(header::CONTENT_LENGTH);
     map.remove(header::EXPECT);
-    let mut request = Request::new(body.bytes()?);
+    let body = body.bytes()?;
+    if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+        // RFC 9110, section 8.6: some servers ask for it (411) where a body is to be expected.
+        map.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = map;

@@ -14,10 +14,7 @@ use super::target::Target;
 
 /// Headers that tell the app what it got, and the member of `requestContext` that each holds.
 const FACTS: [(HeaderName, &str); 5] = [
-    (
-        HeaderName::from_static("x-streamgate-websocket-event"),
-        "eventType",
-    ),
+    (crate::headers::WEBSOCKET_EVENT, "eventType"),
     (
         HeaderName::from_static("x-streamgate-websocket-connection-id"),
         "connectionId",

@@ -251,3 +251,25 @@ fn a_message_that_claims_to_be_of_a_front_keeps_the_secret_to_itself() {
         assert_eq!(seen.head.header("x-streamgate-event"), None, "{name}");
     }
 }
+
+#[test]
+fn an_event_that_the_app_did_not_finish_is_a_failure_and_never_a_result() {
+    let stage = Stage::start();
+    for given in ["", "no HTTP\r\n\r\n"] {
+        stage.app.answer(given);
+        let (reply, _) = stage.invoke(Event::raw(bytes("sqs")));
+        assert_eq!(reply.verb(), "error", "{given:?}: {reply:?}");
+        stage.serves("an app that did not answer");
+    }
+}
+
+#[test]
+fn a_result_over_the_limit_is_a_failure_and_never_a_result() {
+    let stage = Stage::start();
+    for size in [6 * 1024 * 1024 - 1, 6 * 1024 * 1024 + 1] {
+        stage.app.answer(answer(200, &"x".repeat(size)));
+        let (reply, _) = stage.invoke(Event::raw(bytes("sqs")));
+        assert_eq!(reply.verb(), "error", "{size}");
+        stage.serves("a result over the limit");
+    }
+}

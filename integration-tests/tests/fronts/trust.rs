@@ -77,7 +77,7 @@ fn what_only_the_adapter_may_say_is_removed_from_a_websocket_handshake() {
 
 #[test]
 fn the_app_is_told_what_lambda_says_of_the_invocation() {
-    let client_context = json!({ "client": { "app_title": "shop" }, "custom": { "a": 1 } });
+    let client_context = json!({ "client": { "app_title": "na\u{ef}ve" }, "custom": { "a": 1 } });
     let identity = json!({ "cognitoIdentityId": "id", "cognitoIdentityPoolId": "pool" });
     let event = Event::get("/")
         .header("Lambda-Runtime-Deadline-Ms", "33333333333333")
