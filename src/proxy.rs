@@ -239,11 +239,19 @@ impl Exchange<'_> {
             self.fail(cause).await?;
             return Ok(status);
         }
-        tracing::error!(
-            invocation.id = self.invocation.id,
-            http.status = status.as_u16(),
-            "{cause}"
-        );
+        if status.is_client_error() {
+            tracing::warn!(
+                invocation.id = self.invocation.id,
+                http.status = status.as_u16(),
+                "{cause}"
+            );
+        } else {
+            tracing::error!(
+                invocation.id = self.invocation.id,
+                http.status = status.as_u16(),
+                "{cause}"
+            );
+        }
         let own = error_response(status, &cause);
         if self.front.mode(self.proxy.settings.invoke_mode) == Mode::Streamed {
             let (head, body) = own.into_parts();
