@@ -112,7 +112,10 @@ async fn try_run(
     };
     Ok(match started {
         Ok(Started::Ready(app)) => adapter.serve(app, stops).await,
-        Ok(Started::Stopped(app, stop)) => adapter.drain(stop, app, stops).await,
+        Ok(Started::Stopped(app, stop)) => {
+            let until = Instant::now() + adapter.budget(&stop);
+            adapter.drain(&stop, until, app, stops).await
+        }
         Err(error) => adapter.give_up_start(&error, stops).await,
     })
 }

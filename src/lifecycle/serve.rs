@@ -58,10 +58,10 @@ impl Adapter {
         };
         match ending {
             Ending::Stop(stop) => {
-                let began_at = Instant::now();
-                poller.drain(polling, self.budget(&stop) / 2).await;
-                self.drain(stop.after(began_at.elapsed()), Some(app), stops)
-                    .await
+                let budget = self.budget(&stop);
+                let until = Instant::now() + budget;
+                poller.drain(polling, budget / 2).await;
+                self.drain(&stop, until, Some(app), stops).await
             }
             Ending::AppExited(exited) => {
                 poller.drain(polling, LAST_WORDS_TIMEOUT).await;
@@ -74,6 +74,7 @@ impl Adapter {
             }
             Ending::LambdaLost(error) => {
                 tracing::error!(error = chain(&error), "runtime API is lost");
+                app.stop(LAST_WORDS_TIMEOUT).await;
                 stops.release_stub(1).await;
                 1
             }

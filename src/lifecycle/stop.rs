@@ -37,19 +37,6 @@ pub(super) enum Stop {
     StubGone,
 }
 
-impl Stop {
-    /// The same stop, seen later.
-    pub(super) fn after(self, elapsed: Duration) -> Self {
-        match self {
-            Self::Shutdown(Shutdown { reason, remaining }) => Self::Shutdown(Shutdown {
-                reason,
-                remaining: remaining.saturating_sub(elapsed),
-            }),
-            other => other,
-        }
-    }
-}
-
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,8 +134,13 @@ impl Adapter {
     }
 
     /// Stops the app in order and returns the code to exit with.
-    pub(super) async fn drain(&self, stop: Stop, app: Option<App>, mut stops: Stops) -> u8 {
-        let until = Instant::now() + self.budget(&stop);
+    pub(super) async fn drain(
+        &self,
+        stop: &Stop,
+        until: Instant,
+        app: Option<App>,
+        mut stops: Stops,
+    ) -> u8 {
         tracing::info!(reason = %stop, "environment ends");
         let mut code = 0;
         if let Some(mut app) = app
