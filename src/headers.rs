@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which headers may not be forwarded. Pure.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderMap, HeaderName};
 
 /// Headers that belong to one connection and end there (RFC 9110, section 7.6.1; the `proxy-*` of section 11.7).
@@ -56,9 +58,14 @@ pub(crate) const WEBSOCKET_EVENT: HeaderName =
 /// Proves that an event is one.
 pub(crate) const EVENT_SECRET: HeaderName = HeaderName::from_static("x-streamgate-event-secret");
 
-/// Whether the adapter alone may set this header.
+/// Whether the adapter alone may set this header. CGI and all that came of it (WSGI, Rack, PHP) make one variable of
+/// `x_a` and `x-a`, so that one could pose as the other.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
-    RESERVED.contains(name) || name.as_str().starts_with(RESERVED_PREFIX)
+    let mut name = Cow::Borrowed(name.as_str());
+    if name.contains('_') {
+        name = name.replace('_', "-").into();
+    }
+    name.starts_with(RESERVED_PREFIX) || RESERVED.iter().any(|reserved| *reserved == *name)
 }
 
 /// Removes what only the adapter may say.
@@ -114,6 +121,9 @@ mod tests {
             "x-amz-tenant-id",
             "x-streamgate-event",
             "x-streamgate-anything",
+            "x_amzn_request_context",
+            "x-streamgate_event",
+            "x_streamgate-event",
         ] {
             headers.append(name, HeaderValue::from_static("forged"));
             headers.append(name, HeaderValue::from_static("twice"));

@@ -113,7 +113,8 @@ impl<'a> Proxy<'a> {
         };
         match event::decode(&invocation.payload) {
             Ok(event) => {
-                let route = format!("{} {}", event.request.method(), event.request.uri().path());
+                let route = tracing::enabled!(tracing::Level::DEBUG)
+                    .then(|| format!("{} {}", event.request.method(), event.request.uri().path()));
                 let front = event.front;
                 let status = exchange(front).serve(event).await?.as_u16();
                 let elapsed_ms = u64::try_from(began_at.elapsed().as_millis()).unwrap_or(u64::MAX);
