@@ -15,13 +15,13 @@ help:
 
 .PHONY: local
 local:
-	cargo build --locked --quiet --release --package streamgate-emulator --bin streamgate-local
+	cargo build --locked --quiet --release --package streamgate-emulator --package streamgate
 
 .PHONY: demo
 demo: local
 	$(if $(CMD),,cargo build --locked --quiet --release --package streamgate-demo)
 	@$(if $(CMD),,echo "Open the page below, or:  curl -N http://127.0.0.1:$(URL_PORT)/stream")
-	@exec target/release/streamgate-local --port $(URL_PORT) --adapter "$$(layer/build)" -- $(or $(CMD),target/release/streamgate-demo)
+	@exec target/release/streamgate-local --port $(URL_PORT) --adapter target/release/streamgate -- $(or $(CMD),target/release/streamgate-demo)
 
 .PHONY: layer
 layer:
