@@ -10,15 +10,17 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use tokio::time::timeout_at;
 
 use crate::app::AppClient;
-use crate::body::{End, First, Observe, Prefix};
+use crate::app::health::Health;
+use crate::body::{End, Explain, First, Observe, Prefix};
 use crate::event::{self, Refused};
 use crate::failure::{Failure, error_type};
 use crate::front::{Front, Mode};
@@ -28,6 +30,9 @@ use crate::reply::{self, Prelude, ReplyError, error_response, repair_location};
 use crate::runtime_api::{Invocation, RuntimeApi, RuntimeApiError, wire};
 use crate::settings::Settings;
 use crate::transport::{RequestBody, ResponseBody};
+
+/// Kept back from Lambda's deadline, for a reply of our own.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 
 /// What an invocation showed of the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub(crate) enum AppState {
 pub(crate) struct Proxy<'a> {
     pub(crate) runtime_api: &'a RuntimeApi,
     app: &'a AppClient,
+    pub(crate) health: &'a Rc<Health>,
     settings: &'a Settings,
     event_secret: &'a HeaderValue,
     streamed_once: OnceCell<()>,
@@ -81,21 +87,25 @@ impl<'a> Proxy<'a> {
     pub(crate) fn new(
         runtime_api: &'a RuntimeApi,
         app: &'a AppClient,
+        health: &'a Rc<Health>,
         settings: &'a Settings,
         event_secret: &'a HeaderValue,
     ) -> Self {
         Self {
             runtime_api,
             app,
+            health,
             settings,
             event_secret,
             streamed_once: OnceCell::new(),
         }
     }
 
-    /// Whether a new connection to the app is accepted.
-    pub(crate) async fn app_listens(&self) -> bool {
-        self.app.authority().connect().await.is_ok()
+    /// Has the app looked after if nobody listens for it any more.
+    pub(crate) async fn suspect_if_gone(&self) {
+        if self.app.authority().connect().await.is_err() {
+            self.health.suspect();
+        }
     }
 
     /// Answers one invocation. An error is one of the Runtime API: the app's own become replies.
@@ -184,6 +194,7 @@ impl Exchange<'_> {
         }
         if self.front.mode(settings.invoke_mode) == Mode::Streamed {
             let (head, body) = response.into_parts();
+            let body = self.explained(body);
             let may_have_body =
                 !is_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let pads = settings.empty_body_pad && may_have_body;
@@ -205,6 +216,9 @@ impl Exchange<'_> {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<ResponseBody>, Trouble> {
+        let health = self.proxy.health;
+        self.app_is_ready().await?;
+        let failures = health.failures();
         match self.proxy.app.send(request).await {
             Ok(response) if response.status().is_informational() => {
                 Err(Trouble::bad_gateway(format!(
@@ -215,12 +229,36 @@ impl Exchange<'_> {
             Ok(response) => Ok(response),
             Err(error) => {
                 self.app.set(AppState::Failed);
-                Err(Trouble::bad_gateway(format!(
-                    "the app gave no response: {}",
-                    chain(&error)
-                )))
+                let cause = health.cause_since(failures, self.proxy.app).await;
+                Err(Trouble::bad_gateway(match cause {
+                    Some(cause) => format!("the app gave no response: {cause}"),
+                    None => format!("the app gave no response: {}", chain(&error)),
+                }))
             }
         }
+    }
+
+    /// Waits for an app that comes up, as long as a reply can still be given.
+    async fn app_is_ready(&self) -> Result<(), Trouble> {
+        let health = self.proxy.health;
+        if health.is_ready() {
+            return Ok(());
+        }
+        let until = self
+            .invocation
+            .deadline
+            .and_then(|at| at.checked_sub(DEADLINE_MARGIN));
+        let ready = match until {
+            Some(until) => timeout_at(until, health.ready()).await,
+            None => Ok(health.ready().await),
+        };
+        ready.map_err(|_| Trouble {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            cause: match health.last_cause() {
+                Some(cause) => format!("the app is not up again yet: {cause}"),
+                None => "the app is not ready yet".to_owned(),
+            },
+        })
     }
 
     /// A queue or a stream learns of a failure only through a failed invocation; to a client it is a reply like others,
@@ -320,6 +358,19 @@ impl Exchange<'_> {
             .await
     }
 
+    /// A body that tells of the app's own end, if that is why it breaks off.
+    fn explained(
+        &self,
+        body: ResponseBody,
+    ) -> impl Body<Data = Bytes, Error: std::error::Error + Send + Sync + Unpin> + Unpin + use<>
+    {
+        let (health, app) = (Rc::clone(self.proxy.health), Rc::clone(self.proxy.app));
+        let failures = health.failures();
+        Explain::new(body, move || {
+            Box::pin(async move { health.cause_since(failures, &app).await })
+        })
+    }
+
     fn encode(&self, response: Response<Bytes>) -> Result<Bytes, ReplyError> {
         match self.front {
             Front::Other(_) => reply::result(self.front, response.body()),
@@ -331,7 +382,7 @@ impl Exchange<'_> {
     async fn collect(&self, response: Response<ResponseBody>) -> Result<Response<Bytes>, Trouble> {
         let limit = self.front.reply_limit();
         let (head, body) = response.into_parts();
-        match Limited::new(body, limit).collect().await {
+        match Limited::new(self.explained(body), limit).collect().await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(ReplyError::BufferedTooLarge {
                 size: limit + 1,

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod exec_step;
+pub(crate) mod health;
 mod listening;
 pub(crate) mod port;
 pub(crate) mod process;
@@ -17,34 +18,48 @@ use std::time::Duration;
 
 use crate::transport::Client;
 use port::Port;
-use process::{Exited, Process};
+use process::{Exited, Group, Launch, Process, SpawnError};
 
 /// How requests reach the app.
 pub(crate) type AppClient = Rc<Client>;
 
-/// An app that serves.
+/// The app of an environment, be it up or down.
 #[derive(Debug)]
 pub(crate) struct App {
     client: AppClient,
-    /// `None`: attached, so not ours to signal or to wait for.
+    /// `None`: attached, so not ours to start, to signal or to wait for.
+    owned: Option<Owned>,
+}
+
+#[derive(Debug)]
+struct Owned {
+    launch: Launch,
     process: Option<Process>,
-    _port: Option<Port>,
+    _port: Port,
 }
 
 impl App {
-    pub(crate) fn launched(client: AppClient, process: Process, port: Port) -> Self {
-        Self {
+    /// Starts an app that listens on `port` and is reached by `client`.
+    pub(crate) fn launch(
+        client: AppClient,
+        launch: Launch,
+        port: Port,
+    ) -> Result<Self, SpawnError> {
+        let process = Process::spawn(&launch)?;
+        Ok(Self {
             client,
-            process: Some(process),
-            _port: Some(port),
-        }
+            owned: Some(Owned {
+                launch,
+                process: Some(process),
+                _port: port,
+            }),
+        })
     }
 
     pub(crate) fn attached(client: AppClient) -> Self {
         Self {
             client,
-            process: None,
-            _port: None,
+            owned: None,
         }
     }
 
@@ -53,23 +68,42 @@ impl App {
     }
 
     pub(crate) fn is_launched(&self) -> bool {
-        self.process.is_some()
+        self.owned.is_some()
+    }
+
+    /// The process group of a launched app that runs.
+    pub(crate) fn group(&self) -> Option<Group> {
+        let process = self.owned.as_ref()?.process.as_ref()?;
+        Some(process.group())
     }
 
     /// Waits for the end of a launched app; an attached one has none that we could see. May be dropped and called
     /// again.
     pub(crate) async fn exited(&mut self) -> Exited {
-        match &mut self.process {
+        match self.process() {
             Some(process) => process.wait().await,
             None => pending().await,
         }
     }
 
-    /// Stops a launched app and whatever is left of its group. `None`: attached.
-    pub(crate) async fn stop(&mut self, timeout: Duration) -> Option<Exited> {
-        match &mut self.process {
-            Some(process) => Some(process.stop(timeout).await),
-            None => None,
+    /// Starts a launched app again, in place of what is left of it. An attached one is left to whoever started it.
+    pub(crate) fn restart(&mut self) -> Result<(), SpawnError> {
+        if let Some(owned) = &mut self.owned {
+            owned.process = Some(Process::spawn(&owned.launch)?);
         }
+        Ok(())
+    }
+
+    /// Stops a launched app and whatever is left of its group. `None`: there is no process.
+    pub(crate) async fn stop(&mut self, timeout: Duration) -> Option<Exited> {
+        let exited = self.process()?.stop(timeout).await;
+        if let Some(owned) = &mut self.owned {
+            owned.process = None;
+        }
+        Some(exited)
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        self.owned.as_mut()?.process.as_mut()
     }
 }

@@ -112,20 +112,22 @@ impl fmt::Display for Exited {
 }
 
 impl Process {
-    pub(crate) fn spawn(launch: Launch) -> Result<Self, SpawnError> {
-        let command = launch.command.to_string();
-        Self::try_spawn(launch).map_err(|source| SpawnError { command, source })
+    pub(crate) fn spawn(launch: &Launch) -> Result<Self, SpawnError> {
+        Self::try_spawn(launch).map_err(|source| SpawnError {
+            command: launch.command.to_string(),
+            source,
+        })
     }
 
-    fn try_spawn(launch: Launch) -> io::Result<Self> {
+    fn try_spawn(launch: &Launch) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let child = ProcessCommand::new("/proc/self/exe")
             .args(ExecStep::arguments(&launch.command))
             .env_clear()
             .envs(launch.environment.iter())
             .current_dir(&launch.directory)
-            .stdin(launch.stdio.input)
-            .stdout(launch.stdio.output)
+            .stdin(launch.stdio.input.try_clone()?)
+            .stdout(launch.stdio.output.try_clone()?)
             .stderr(writer)
             .process_group(0)
             .kill_on_drop(true)
@@ -138,7 +140,7 @@ impl Process {
         Ok(Self {
             child,
             group,
-            stderr: Tail::copy(reader, launch.stdio.error)?,
+            stderr: Tail::copy(reader, launch.stdio.error.try_clone()?)?,
         })
     }
 

@@ -18,6 +18,8 @@ use crate::transport::{RequestBody, ResponseBody, TransportError};
 
 /// How long one check may take. An app that has accepted may still be starting; asking it again is cheap.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// No check and pause together take longer, unless the environment was frozen meanwhile.
+const LONGEST_ROUND: Duration = Duration::from_millis(2_500);
 /// How often the log tells why the app is not ready.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A body of the check that is worth reading to its end, so that the connection can be kept for the first request.
@@ -88,20 +90,29 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Waits until the app is ready, for at most the time that is set.
+/// Waits until the app is ready, for at most the time that is set; tells when it was first found listening. Time in
+/// which the environment was frozen does not count.
 pub(crate) async fn until_ready(
-    app: &AppClient,
+    app: AppClient,
     check: &Readiness,
     launched: Option<Group>,
-) -> Result<(), NotReady> {
-    let began_at = Instant::now();
-    let mut report_at = began_at + REPORT_INTERVAL;
+) -> Result<Instant, NotReady> {
+    let mut listens_since = None;
+    let mut waited = Duration::ZERO;
+    let mut last = Instant::now();
+    let mut report_at = last + REPORT_INTERVAL;
     loop {
-        let Err(finding) = ask(app, check).await else {
-            return Ok(());
+        let asked_at = Instant::now();
+        let found = ask(&app, check).await;
+        if !matches!(found, Err(Finding::NotListening(_))) {
+            listens_since.get_or_insert(asked_at);
+        }
+        let Err(finding) = found else {
+            return Ok(listens_since.unwrap_or(asked_at));
         };
         let now = Instant::now();
-        let waited = now - began_at;
+        waited += (now - last).min(LONGEST_ROUND);
+        last = now;
         if waited >= check.timeout {
             return Err(NotReady {
                 address: app.authority().to_string(),
@@ -116,6 +127,23 @@ pub(crate) async fn until_ready(
             tracing::info!(app.address = %app.authority(), waited_ms, "app is not ready yet: {diagnosis}");
         }
         sleep(interval(waited)).await;
+    }
+}
+
+/// Asks once whether a running app is well.
+pub(crate) async fn probe(
+    app: AppClient,
+    check: &Readiness,
+    launched: Option<Group>,
+) -> Result<Instant, NotReady> {
+    let began_at = Instant::now();
+    match ask(&app, check).await {
+        Ok(()) => Ok(began_at),
+        Err(finding) => Err(NotReady {
+            address: app.authority().to_string(),
+            waited: began_at.elapsed(),
+            diagnosis: Diagnosis::new(finding, launched),
+        }),
     }
 }
 

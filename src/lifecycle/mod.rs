@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The phases of an environment: register, start, serve, drain.
+//! The life of an environment: register, find or launch the app, keep it up and serve, drain.
 //!
-//! | Phase | Room | Ends with |
-//! |---|---|---|
-//! | registering | here | Lambda knows us; from then on it starts the runtime process |
-//! | starting | `start` | the app is ready; or it ended, or time is up: an init error |
-//! | serving | `serve` | a stop, the app's end, or Lambda cannot be reached |
-//! | draining | `stop` | the open invocation has ended or used up its share; the app has stopped |
+//! | Room | What happens there |
+//! |---|---|
+//! | here | registration: from then on Lambda starts the runtime process |
+//! | `start` | the app is launched, or found on its port |
+//! | `phase` | the phases from then on, and what leads from one to the next; pure |
+//! | `supervise` | the loop that brings the events and carries out the orders |
+//! | `serve` | the polls |
+//! | `stop` | where the word of the end comes from, and the drain |
 //!
 //! Signals are taken before anything is started. Every stop leads to the one drain; the exit code tells them apart.
 
+mod phase;
 mod serve;
 mod start;
 mod stop;
+mod supervise;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -30,7 +34,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::settings::{Environment, Settings, SettingsError};
 use crate::transport::{Authority, UnknownHost};
 
-use start::Started;
+use start::Found;
 use stop::Stops;
 
 /// What lasts as long as the environment.
@@ -42,6 +46,8 @@ struct Adapter {
     /// What tells an event from a client's request to the same path.
     event_secret: HeaderValue,
     began_at: Instant,
+    /// When the app was launched, after the adapter's own start.
+    spawned_ms: Option<u64>,
 }
 
 /// Runs the adapter as extension or entry point, until the environment ends.
@@ -97,24 +103,25 @@ async fn try_run(
         Some(secret) => secret.clone(),
         None => new_secret()?,
     };
-    let adapter = Adapter {
+    let mut adapter = Adapter {
         settings,
         environment,
         runtime_api: RuntimeApi::new(runtime_api),
         is_extension,
         event_secret,
         began_at,
+        spawned_ms: None,
     };
-    let started = match (role, &listener) {
-        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command, &mut stops).await,
+    let found = match (role, &listener) {
+        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command),
         (_, Some(listener)) => adapter.start_extension(listener, &mut stops).await,
         (_, None) => unreachable!("only the two roles that talk to Lambda are run"),
     };
-    Ok(match started {
-        Ok(Started::Ready(app)) => adapter.serve(app, stops).await,
-        Ok(Started::Stopped(app, stop)) => {
-            let until = Instant::now() + adapter.budget(&stop);
-            adapter.drain(&stop, until, app, stops).await
+    Ok(match found {
+        Ok(Found::App(app)) => adapter.supervise(app, stops).await,
+        Ok(Found::Stopped(stop)) => {
+            tracing::info!(reason = %stop, "environment ends");
+            adapter.leave(&stop, 0, stops).await
         }
         Err(error) => adapter.give_up_start(&error, stops).await,
     })

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Serving: polls for invocations and answers each, until something ends the environment.
+//! Serving: polls for invocations and answers each. As many at once as Lambda allows; one that goes wrong never ends
+//! the others.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Adapter;
-use super::start::Tail;
-use super::stop::{Stop, Stops};
-use crate::app::App;
-use crate::app::process::Exited;
 use crate::failure::{Failure, error_type};
 use crate::logging::chain;
 use crate::proxy::{AppState, Proxy};
@@ -24,77 +21,63 @@ use crate::runtime_api::{Invocation, RuntimeApiError};
 /// Waits between polls that fail, doubled each time; the sum of all is some 20 s, and then the environment is given up.
 const POLL_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const POLL_RETRIES: u32 = 11;
-/// How long an invocation may still take whose app is gone: long enough to post what is left to say. And how long the
-/// news of an app's end may take, once it no longer listens.
-const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Kept back from an invocation's deadline by a poll that is held: Lambda has to see it before.
+const POLL_RESERVE: Duration = Duration::from_millis(100);
 
-/// Why serving ended.
-enum Ending {
-    Stop(Stop),
-    AppExited(Exited),
-    LambdaLost(RuntimeApiError),
+/// The loops around [`Proxy`].
+pub(super) struct Pollers<'a> {
+    proxy: Proxy<'a>,
+    concurrency: usize,
+    /// Polls may begin.
+    opened: Notify,
+    /// How many invocations are open.
+    open: Cell<usize>,
+    /// No more polls after the open invocations.
+    is_draining: Cell<bool>,
+    /// The app has served an invocation since this was last asked.
+    served: Cell<bool>,
 }
 
-impl Adapter {
-    pub(super) async fn serve(&self, mut app: App, mut stops: Stops) -> u8 {
-        let client = Rc::clone(app.client());
-        let poller = Poller {
-            proxy: Proxy::new(
-                &self.runtime_api,
-                &client,
-                &self.settings,
-                &self.event_secret,
-            ),
-            app_is_launched: app.is_launched(),
-            is_open: Cell::new(false),
+impl<'a> Pollers<'a> {
+    pub(super) fn new(proxy: Proxy<'a>, concurrency: usize) -> Self {
+        Self {
+            proxy,
+            concurrency,
+            opened: Notify::new(),
+            open: Cell::new(0),
             is_draining: Cell::new(false),
-        };
-        let mut polling = pin!(poller.run());
-        let ending = tokio::select! {
-            biased;
-            stop = stops.next() => Ending::Stop(stop),
-            exited = app.exited() => Ending::AppExited(exited),
-            error = &mut polling => Ending::LambdaLost(error),
-        };
-        match ending {
-            Ending::Stop(stop) => {
-                let budget = self.budget(&stop);
-                let until = Instant::now() + budget;
-                poller.drain(polling, budget / 2).await;
-                self.drain(&stop, until, Some(app), stops).await
-            }
-            Ending::AppExited(exited) => {
-                poller.drain(polling, LAST_WORDS_TIMEOUT).await;
-                tracing::error!("app {exited}{}", Tail(&exited.stderr));
-                // Its children, if it has left some.
-                app.stop(Duration::ZERO).await;
-                let code = exited.code().max(1);
-                stops.release_stub(code).await;
-                code
-            }
-            Ending::LambdaLost(error) => {
-                tracing::error!(error = chain(&error), "runtime API is lost");
-                app.stop(LAST_WORDS_TIMEOUT).await;
-                stops.release_stub(1).await;
-                1
+            served: Cell::new(false),
+        }
+    }
+
+    /// Lets polls begin. More than once is the same as once.
+    pub(super) fn open(&self) {
+        self.opened.notify_one();
+    }
+
+    /// Whether the app has served an invocation since this was last asked.
+    pub(super) fn take_served(&self) -> bool {
+        self.served.take()
+    }
+
+    /// Ends only when Lambda cannot be reached.
+    pub(super) async fn run(&self) -> RuntimeApiError {
+        self.opened.notified().await;
+        if self.concurrency == 1 {
+            return self.poll().await;
+        }
+        let mut loops: FuturesUnordered<_> = (0..self.concurrency).map(|_| self.poll()).collect();
+        loop {
+            // The others may still reach it.
+            match loops.next().await {
+                Some(error) if loops.is_empty() => return error,
+                Some(_) => {}
+                None => std::future::pending().await,
             }
         }
     }
-}
 
-/// The loop around [`Proxy`].
-struct Poller<'a> {
-    proxy: Proxy<'a>,
-    app_is_launched: bool,
-    /// An invocation is open.
-    is_open: Cell<bool>,
-    /// No more polls after the open invocation.
-    is_draining: Cell<bool>,
-}
-
-impl Poller<'_> {
-    /// Ends only when Lambda cannot be reached.
-    async fn run(&self) -> RuntimeApiError {
+    async fn poll(&self) -> RuntimeApiError {
         let mut failures = 0;
         loop {
             let invocation = match self.proxy.runtime_api.next().await {
@@ -108,16 +91,33 @@ impl Poller<'_> {
                 }
             };
             failures = 0;
-            self.is_open.set(true);
+            self.open.set(self.open.get() + 1);
             let app = self.answer(&invocation).await;
-            self.is_open.set(false);
+            self.open.set(self.open.get() - 1);
             if self.is_draining.get() {
                 std::future::pending::<()>().await;
             }
-            if app == AppState::Failed && self.app_is_launched && !self.proxy.app_listens().await {
-                // It is about to be reported as ended, and a new invocation would be lost on it.
-                sleep(LAST_WORDS_TIMEOUT).await;
+            match app {
+                AppState::Good => self.served.set(true),
+                AppState::Failed => self.proxy.suspect_if_gone().await,
             }
+            self.hold(&invocation).await;
+        }
+    }
+
+    /// While the app is not ready, Lambda is not asked for more: it would freeze the app's start, and a new invocation
+    /// would only wait. But the one that is over counts as open until the next poll, so not beyond its deadline.
+    async fn hold(&self, invocation: &Invocation) {
+        let health = self.proxy.health;
+        if health.is_ready() {
+            return;
+        }
+        match invocation.deadline {
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let _ = timeout(left.saturating_sub(POLL_RESERVE), health.ready()).await;
+            }
+            None => health.ready().await,
         }
     }
 
@@ -144,18 +144,16 @@ impl Poller<'_> {
         }
     }
 
-    /// Lets the open invocation end, if there is one, within its share of the time.
-    async fn drain(
+    /// Lets the open invocations end, if there are some, within their share of the time.
+    pub(super) async fn drain(
         &self,
         mut polling: Pin<&mut impl Future<Output = RuntimeApiError>>,
         share: Duration,
     ) {
         self.is_draining.set(true);
         let closed = std::future::poll_fn(|context| {
-            if self.is_open.get()
-                && polling.as_mut().poll(context).is_pending()
-                && self.is_open.get()
-            {
+            let is_open = || self.open.get() > 0;
+            if is_open() && polling.as_mut().poll(context).is_pending() && is_open() {
                 return std::task::Poll::Pending;
             }
             std::task::Poll::Ready(())

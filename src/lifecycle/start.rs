@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Starting: from registration to an app that is ready, or to an init error that says why there is none.
+//! Starting: from registration to an app of whose readiness `supervise` takes care, or to an init error that says why
+//! there is none.
 
 use std::fmt;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use super::Adapter;
 use super::stop::{Stop, Stops};
 use crate::app::command::{Command, NoCommand};
 use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
-use crate::app::process::{Exited, Group, Launch, Process, SpawnError, Stdio};
-use crate::app::readiness::{NotReady, until_ready};
+use crate::app::process::{Exited, Launch, SpawnError, Stdio};
+use crate::app::readiness::NotReady;
 use crate::app::{App, AppClient};
 use crate::failure::{Failure, error_type};
 use crate::handover::{Handover, Listener};
@@ -22,9 +22,6 @@ use crate::transport::{Authority, Client, UnknownHost};
 
 /// How long the stub may take where one is expected, before the app is looked for without it.
 const STUB_GRACE: Duration = Duration::from_secs(1);
-
-/// How long an app that is given up may take to stop.
-const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why the app could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -75,38 +72,31 @@ impl fmt::Display for Tail<'_> {
 }
 
 /// What became of the start.
-pub(super) enum Started {
-    Ready(App),
-    Stopped(Option<App>, Stop),
+pub(super) enum Found {
+    /// The app, which may still be coming up.
+    App(App),
+    Stopped(Stop),
 }
 
 impl Adapter {
-    pub(super) async fn start_entrypoint(
-        &self,
-        command: Command,
-        stops: &mut Stops,
-    ) -> Result<Started, StartError> {
+    pub(super) fn start_entrypoint(&mut self, command: Command) -> Result<Found, StartError> {
         let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let environment = self.environment.clone();
         let stdio = Stdio::inherited().map_err(StartError::Stdio)?;
-        self.launch(
-            Launch {
-                command,
-                environment,
-                directory,
-                stdio,
-            },
-            stops,
-        )
-        .await
+        self.launch(Launch {
+            command,
+            environment,
+            directory,
+            stdio,
+        })
     }
 
     /// The stub comes, and the app is ours to launch; or an app is found on its port, and we attach to it.
     pub(super) async fn start_extension(
-        &self,
+        &mut self,
         listener: &Listener,
         stops: &mut Stops,
-    ) -> Result<Started, StartError> {
+    ) -> Result<Found, StartError> {
         let port = self.settings.port.unwrap_or(USUAL_PORT);
         let client = self.client(port)?;
         let stub_is_expected =
@@ -117,24 +107,33 @@ impl Adapter {
                 "port is in use before the runtime process has been started"
             );
         }
-        let attached = async {
+        let attached = App::attached(client);
+        let listens = async {
             if stub_is_expected {
                 sleep(STUB_GRACE).await;
             }
-            self.until_ready(&client, None).await
+            // It goes on to wait where this ends: at a listener that is no app.
+            self.check(&attached).await
+        };
+        let init_ends = async {
+            match self.init_ends_at() {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
         };
         tokio::select! {
             biased;
-            stop = stops.next() => Ok(Started::Stopped(None, stop)),
+            stop = stops.next() => Ok(Found::Stopped(stop)),
             (handover, stub) = listener.accept() => {
                 stops.set_stub(stub);
-                self.launch(self.launch_of(handover)?, stops).await
+                self.launch(self.launch_of(handover)?)
             }
-            ready = attached => {
+            ready = listens => {
                 ready?;
-                tracing::info!(app.port = port, ready_ms = self.elapsed_ms(), "app is ready; attached to it");
-                Ok(Started::Ready(App::attached(client)))
+                tracing::info!(app.port = port, "attached to the app");
+                Ok(Found::App(attached))
             }
+            () = init_ends => Ok(Found::App(attached)),
         }
     }
 
@@ -155,7 +154,9 @@ impl Adapter {
         })
     }
 
-    async fn launch(&self, mut launch: Launch, stops: &mut Stops) -> Result<Started, StartError> {
+    fn launch(&mut self, mut launch: Launch) -> Result<Found, StartError> {
+        // What Lambda withholds from extensions, such as how many invocations may come at once.
+        self.environment = launch.environment.clone();
         let port = Port::choose(self.settings.port)?;
         // A `PORT` of the user's own is kept, even where another variable says where to look.
         if self.settings.port.is_none() || launch.environment.get("PORT").is_none() {
@@ -165,47 +166,16 @@ impl Adapter {
             launch.environment.set("STREAMGATE_EVENT_SECRET", secret);
         }
         let client = self.client(port.number)?;
-        let (number, spawned_ms) = (port.number, self.elapsed_ms());
-        let process = Process::spawn(launch)?;
-        let group = Some(process.group());
-        let mut app = App::launched(Rc::clone(&client), process, port);
-        let ready = tokio::select! {
-            biased;
-            stop = stops.next() => return Ok(Started::Stopped(Some(app), stop)),
-            exited = app.exited() => Err(StartError::Exited(exited)),
-            ready = self.until_ready(&client, group) => ready,
-        };
-        if let Err(error) = ready {
-            app.stop(GIVE_UP_TIMEOUT).await;
-            return Err(error);
-        }
-        tracing::info!(
-            app.port = number,
-            spawned_ms,
-            ready_ms = self.elapsed_ms(),
-            "app is ready"
-        );
-        Ok(Started::Ready(app))
+        self.spawned_ms = Some(self.elapsed_ms());
+        Ok(Found::App(App::launch(client, launch, port)?))
     }
 
-    async fn until_ready(
-        &self,
-        client: &AppClient,
-        launched: Option<Group>,
-    ) -> Result<(), StartError> {
-        let check = &self.settings.readiness;
-        match check.port {
-            Some(port) => until_ready(&self.client(port)?, check, launched).await?,
-            None => until_ready(client, check, launched).await?,
-        }
-        Ok(())
-    }
-
-    fn client(&self, port: u16) -> Result<AppClient, UnknownHost> {
+    /// How the app is reached on this port.
+    pub(super) fn client(&self, port: u16) -> Result<AppClient, UnknownHost> {
         Authority::resolve(&self.settings.host, port).map(Client::new)
     }
 
-    fn elapsed_ms(&self) -> u64 {
+    pub(super) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began_at.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 

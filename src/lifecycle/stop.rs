@@ -138,19 +138,20 @@ impl Adapter {
         &self,
         stop: &Stop,
         until: Instant,
-        app: Option<App>,
-        mut stops: Stops,
+        mut app: App,
+        stops: Stops,
     ) -> u8 {
-        tracing::info!(reason = %stop, "environment ends");
         let mut code = 0;
-        if let Some(mut app) = app
-            && let Some(exited) = app
-                .stop(until.saturating_duration_since(Instant::now()))
-                .await
-        {
+        let left = until.saturating_duration_since(Instant::now());
+        if let Some(exited) = app.stop(left).await {
             tracing::info!("app {exited}");
             code = exited.code();
         }
+        self.leave(stop, code, stops).await
+    }
+
+    /// Lets the runtime process go and returns the code to exit with.
+    pub(super) async fn leave(&self, stop: &Stop, code: u8, mut stops: Stops) -> u8 {
         if let Some(stub) = stops.stub.take() {
             stub.release(code).await;
         }

@@ -9,12 +9,13 @@ mod reply_body;
 pub(crate) mod wire;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
@@ -60,6 +61,8 @@ pub(crate) struct Invocation {
     /// Request id, as it stands in paths.
     pub(crate) id: String,
     pub(crate) payload: Bytes,
+    /// When Lambda cuts it off. It says so in wall-clock time, and an open invocation is never frozen.
+    pub(crate) deadline: Option<Instant>,
     headers: HeaderMap,
 }
 
@@ -114,6 +117,7 @@ impl RuntimeApi {
         Ok(Invocation {
             id: id.ok_or(missing)?.to_owned(),
             payload,
+            deadline: deadline(&head.headers),
             headers: head.headers,
         })
     }
@@ -272,6 +276,18 @@ fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(),
         status,
         message,
     })
+}
+
+fn deadline(headers: &HeaderMap) -> Option<Instant> {
+    let at: u64 = headers
+        .get(wire::DEADLINE_MS)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let left = Duration::from_millis(at).saturating_sub(now);
+    Instant::now().checked_add(left)
 }
 
 fn echo(invocation: &Invocation) -> HeaderMap {

@@ -37,6 +37,12 @@ pub struct Settings {
     pub command: Option<String>,
     /// When the app counts as ready.
     pub readiness: Readiness,
+    /// Whether Lambda is served before the app is ready, when the init phase is about to end.
+    pub async_init: AsyncInit,
+    /// How often in a row a failed app is started again.
+    pub restart_limit: u32,
+    /// How many invocations may be open at once; `None`: what Lambda says.
+    pub max_concurrency: Option<usize>,
     /// How replies to a function URL are sent.
     pub invoke_mode: InvokeMode,
     /// Path that is taken off every request's path, without a `/` at its end.
@@ -97,6 +103,17 @@ pub enum Protocol {
     Http,
     /// A connection is enough.
     Tcp,
+}
+
+/// Whether Lambda is served before the app is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsyncInit {
+    /// Where Lambda bounds the init phase: not under provisioned concurrency or SnapStart.
+    Auto,
+    /// When the init phase is about to end.
+    Always,
+    /// The app is waited for, come what may.
+    Never,
 }
 
 /// How replies to a function URL are sent.
@@ -181,6 +198,9 @@ impl Default for Settings {
                 healthy: StatusSet(vec![100..=499]),
                 timeout: Duration::from_mins(1),
             },
+            async_init: AsyncInit::Auto,
+            restart_limit: 5,
+            max_concurrency: None,
             invoke_mode: InvokeMode::Auto,
             base_path: None,
             events_path: "/events".to_owned(),

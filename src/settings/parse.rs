@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet};
+use super::{AsyncInit, HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet};
 
 /// What a value should have been.
 pub(super) type Expected = &'static str;
@@ -162,6 +162,29 @@ pub(super) fn boolean(value: &str) -> Result<bool, Expected> {
         "true" | "1" | "on" | "yes" => Ok(true),
         "false" | "0" | "off" | "no" => Ok(false),
         _ => Err("true or false"),
+    }
+}
+
+pub(super) fn async_init(value: &str) -> Result<AsyncInit, Expected> {
+    if value.eq_ignore_ascii_case("auto") {
+        return Ok(AsyncInit::Auto);
+    }
+    match boolean(value) {
+        Ok(true) => Ok(AsyncInit::Always),
+        Ok(false) => Ok(AsyncInit::Never),
+        Err(_) => Err("auto, true or false"),
+    }
+}
+
+pub(super) fn count(value: &str) -> Result<u32, Expected> {
+    value.parse().map_err(|_| "a number of times, 0 or more")
+}
+
+/// Lambda allows 64 for each virtual CPU; no environment has a thousand of those.
+pub(super) fn concurrency(value: &str) -> Result<usize, Expected> {
+    match value.parse() {
+        Ok(count @ 1..=10_000) => Ok(count),
+        _ => Err("a number from 1 to 10000"),
     }
 }
 

@@ -110,6 +110,33 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::duration(v).map(|timeout| s.readiness.timeout = timeout),
     },
     Var {
+        name: "ASYNC_INIT",
+        aliases: &[alias("AWS_LWA_ASYNC_INIT")],
+        default: "auto",
+        help: "Whether an app that is not ready 9 s after the start is waited for by the first invocation and no longer \
+               by the init phase, which Lambda ends at 10 s: `true`, `false`, or `auto`: only where there is that limit, \
+               so not under provisioned concurrency or SnapStart.",
+        is_secret: false,
+        set: |s, v| parse::async_init(v).map(|kind| s.async_init = kind),
+    },
+    Var {
+        name: "RESTART_LIMIT",
+        aliases: &[],
+        default: "5",
+        help: "How often in a row an app that ends or hangs is started again before the environment is given up. An \
+               invocation that it serves begins the count anew.",
+        is_secret: false,
+        set: |s, v| parse::count(v).map(|count| s.restart_limit = count),
+    },
+    Var {
+        name: "MAX_CONCURRENCY",
+        aliases: &[alias("AWS_LAMBDA_MAX_CONCURRENCY")],
+        default: "what Lambda says, else 1",
+        help: "How many invocations the environment takes at once. Lambda sets it on Managed Instances.",
+        is_secret: false,
+        set: |s, v| parse::concurrency(v).map(|count| s.max_concurrency = Some(count)),
+    },
+    Var {
         name: "INVOKE_MODE",
         aliases: &[alias("AWS_LWA_INVOKE_MODE")],
         default: "auto; buffered where another AWS_LWA_* variable is set and no mode is",
