@@ -81,6 +81,13 @@ impl Front {
         }
     }
 
+    /// Whether a request is one of a client that gets the status and headers of the reply: a connected WebSocket gets
+    /// the body alone, and what is no HTTP a result.
+    #[must_use]
+    pub fn is_http(self) -> bool {
+        !matches!(self, Self::WebSocket | Self::Other(_))
+    }
+
     /// Most bytes of a buffered reply, as the JSON that is posted (AWS, "Lambda quotas"; "Lambda functions as targets"
     /// of Elastic Load Balancing; "Amazon API Gateway quotas" for WebSocket).
     #[must_use]

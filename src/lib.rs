@@ -10,6 +10,7 @@
 
 pub mod app;
 mod body;
+mod compression;
 pub mod event;
 mod extension_api;
 mod failure;

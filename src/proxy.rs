@@ -21,6 +21,7 @@ use tokio::time::timeout_at;
 use crate::app::AppClient;
 use crate::app::health::Health;
 use crate::body::{End, Explain, First, Observe, Prefix};
+use crate::compression::{self, Client, Coding, CollectError, Collected, Compressed, Encoder};
 use crate::event::{self, Refused};
 use crate::failure::{Failure, error_type};
 use crate::front::{Front, Mode};
@@ -28,7 +29,7 @@ use crate::logging::chain;
 use crate::policy::{self, Facts, Field};
 use crate::reply::{self, Prelude, ReplyError, error_response, repair_location};
 use crate::runtime_api::{Invocation, RuntimeApi, RuntimeApiError, wire};
-use crate::settings::Settings;
+use crate::settings::{Compression, Settings};
 use crate::transport::{RequestBody, ResponseBody};
 
 /// Kept back from Lambda's deadline, for a reply of our own.
@@ -175,6 +176,9 @@ impl Exchange<'_> {
             ..
         } = *self.proxy;
         let facts = facts(self.invocation);
+        // What the client asks for, whatever the user makes of it for the app.
+        let compresses = settings.compression != Compression::Off && self.front.is_http();
+        let client = compresses.then(|| Client::of(&event.request));
         let request =
             policy::apply(settings, event_secret, event, facts).map_err(|forbidden| Trouble {
                 status: StatusCode::FORBIDDEN,
@@ -192,18 +196,36 @@ impl Exchange<'_> {
         if settings.location_repair {
             repair_location(response.headers_mut(), self.proxy.app.authority().as_str());
         }
+        let coding = client
+            .and_then(|client| client.settle(settings.compression, status, response.headers_mut()));
         if self.front.mode(settings.invoke_mode) == Mode::Streamed {
-            let (head, body) = response.into_parts();
-            let body = self.explained(body);
+            let (mut head, body) = response.into_parts();
+            let body = self.observed(body);
             let may_have_body =
                 !is_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let pads = settings.empty_body_pad && may_have_body;
-            return Ok(self
-                .stream(Prelude::new(head)?, body, pads)
-                .await
-                .map(|()| status));
+            let Some(coding) = coding else {
+                let prelude = Prelude::new(head)?;
+                let begin = move |first| begin(prelude, first, pads);
+                return Ok(self.stream(begin, body).await.map(|()| status));
+            };
+            let encoder = Encoder::new(coding).map_err(cannot_compress)?;
+            // An empty body is not compressed, and that it is empty is known only when it is asked.
+            let plain = Prelude::new(head.clone())?;
+            compression::announce(coding, &mut head.headers);
+            let changed = Prelude::new(head)?;
+            let begin = move |first| match first {
+                First::End => begin(plain, first, pads),
+                First::Body => changed.finish(false),
+            };
+            let body = Compressed::new(body, encoder);
+            return Ok(self.stream(begin, body).await.map(|()| status));
         }
-        let json = self.encode(self.collect(response).await?)?;
+        let response = match coding {
+            None => self.collect(response).await?,
+            Some(coding) => self.collect_compressed(coding, response).await?,
+        };
+        let json = self.encode(response)?;
         let replied = self
             .proxy
             .runtime_api
@@ -296,7 +318,8 @@ impl Exchange<'_> {
             let (head, body) = own.into_parts();
             // Our own head is a few lines, and our own body a short text.
             if let Ok(prelude) = Prelude::new(head) {
-                self.stream(prelude, Full::new(body), false).await?;
+                let begin = move |first| begin(prelude, first, false);
+                self.stream(begin, Full::new(body)).await?;
             }
         } else {
             let json = self.encode(own).unwrap_or_default();
@@ -317,8 +340,10 @@ impl Exchange<'_> {
         self.proxy.runtime_api.fail(self.invocation, &failure).await
     }
 
-    async fn stream<B>(&self, prelude: Prelude, body: B, pads: bool) -> Result<(), RuntimeApiError>
+    /// Replies with what `begin` makes, and then the body.
+    async fn stream<P, B>(&self, begin: P, body: B) -> Result<(), RuntimeApiError>
     where
+        P: FnOnce(First) -> Bytes + Unpin + 'static,
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: std::error::Error + Unpin + 'static,
     {
@@ -327,8 +352,22 @@ impl Exchange<'_> {
                 "replies are streamed: the function URL's invoke mode must be RESPONSE_STREAM"
             );
         });
+        let body = Prefix::new(begin, body);
+        self.proxy
+            .runtime_api
+            .respond_streamed(self.invocation, body)
+            .await
+    }
+
+    /// The app's body, whose end is logged, and remembered if it was a bad one.
+    fn observed(
+        &self,
+        body: ResponseBody,
+    ) -> impl Body<Data = Bytes, Error: std::error::Error + Send + Sync + Unpin> + Unpin + use<>
+    {
+        let body = self.explained(body);
         let (id, app) = (self.invocation.id.clone(), Rc::clone(&self.app));
-        let body = Observe::new(body, move |end, bytes| match end {
+        Observe::new(body, move |end, bytes| match end {
             End::Failed(error) => {
                 app.set(AppState::Failed);
                 tracing::error!(
@@ -344,18 +383,7 @@ impl Exchange<'_> {
                 body.bytes = bytes,
                 "response body ended"
             ),
-        });
-        let body = Prefix::new(
-            move |first| match first {
-                First::End if pads => prelude.padded(),
-                first => prelude.finish(first == First::End),
-            },
-            body,
-        );
-        self.proxy
-            .runtime_api
-            .respond_streamed(self.invocation, body)
-            .await
+        })
     }
 
     /// A body that tells of the app's own end, if that is why it breaks off.
@@ -378,26 +406,63 @@ impl Exchange<'_> {
         }
     }
 
+    /// The whole response, compressed if that pays.
+    async fn collect_compressed(
+        &self,
+        coding: Coding,
+        response: Response<ResponseBody>,
+    ) -> Result<Response<Bytes>, Trouble> {
+        let limit = self.front.reply_limit();
+        let (mut head, body) = response.into_parts();
+        match compression::collect(coding, self.explained(body), limit).await {
+            Ok(Collected::Plain(body)) => Ok(Response::from_parts(head, body)),
+            Ok(Collected::Encoded(body)) => {
+                compression::announce(coding, &mut head.headers);
+                Ok(Response::from_parts(head, body))
+            }
+            Err(CollectError::TooLarge) => Err(too_large(limit)),
+            Err(CollectError::Body(error)) => Err(self.broken_off(&error)),
+            Err(CollectError::Encoder(error)) => Err(cannot_compress(error)),
+        }
+    }
+
     /// The whole response, read no further than any reply could be long.
     async fn collect(&self, response: Response<ResponseBody>) -> Result<Response<Bytes>, Trouble> {
         let limit = self.front.reply_limit();
         let (head, body) = response.into_parts();
         match Limited::new(self.explained(body), limit).collect().await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => Err(ReplyError::BufferedTooLarge {
-                size: limit + 1,
-                limit,
-            }
-            .into()),
-            Err(error) => {
-                self.app.set(AppState::Failed);
-                Err(Trouble::bad_gateway(format!(
-                    "the app broke off its response: {}",
-                    chain(&*error)
-                )))
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+            Err(error) => Err(self.broken_off(&*error)),
         }
     }
+
+    fn broken_off(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+        self.app.set(AppState::Failed);
+        Trouble::bad_gateway(format!("the app broke off its response: {}", chain(error)))
+    }
+}
+
+/// Status and headers, now that it is known whether a body follows.
+fn begin(prelude: Prelude, first: First, pads: bool) -> Bytes {
+    match first {
+        First::End if pads => prelude.padded(),
+        first => prelude.finish(first == First::End),
+    }
+}
+
+/// Nothing more was read than showed that it is too much.
+fn too_large(limit: usize) -> Trouble {
+    let size = limit + 1;
+    ReplyError::BufferedTooLarge { size, limit }.into()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "maps an error")]
+fn cannot_compress(error: std::io::Error) -> Trouble {
+    Trouble::bad_gateway(format!(
+        "the response cannot be compressed: {}",
+        chain(&error)
+    ))
 }
 
 /// What Lambda says of an invocation, for the app.

@@ -17,6 +17,7 @@ pub mod adapter;
 pub mod app;
 pub mod binaries;
 pub mod browser;
+pub mod coding;
 pub mod event;
 pub mod examples;
 pub mod fake_lambda;

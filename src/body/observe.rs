@@ -66,6 +66,10 @@ where
         }
         polled
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
 }
 
 impl<F: FnOnce(End, u64), B> Drop for Observe<F, B> {

@@ -6,13 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
     Data(&'static str),
     Pending,
+    /// Trailers of the app.
+    Trailers,
     Error,
 }
 
@@ -37,6 +39,13 @@ impl Body for Scripted {
             None => Poll::Ready(None),
             Some(Step::Pending) => Poll::Pending,
             Some(Step::Data(text)) => Poll::Ready(Some(Ok(Frame::data(Bytes::from(text))))),
+            Some(Step::Trailers) => {
+                let trailers = [(
+                    HeaderName::from_static("x-sum"),
+                    HeaderValue::from_static("1"),
+                )];
+                Poll::Ready(Some(Ok(Frame::trailers(trailers.into_iter().collect()))))
+            }
             Some(Step::Error) => {
                 self.0.clear();
                 Poll::Ready(Some(Err(std::io::Error::other("scripted"))))

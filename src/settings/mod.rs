@@ -71,6 +71,8 @@ pub struct Settings {
     pub location_repair: bool,
     /// Whether an empty streamed body gets a byte.
     pub empty_body_pad: bool,
+    /// Which responses are compressed.
+    pub compression: Compression,
     /// Host and port of a proxy in front of the Runtime API.
     pub runtime_api_proxy: Option<(String, u16)>,
     /// How long the app may take to stop; `None`: what Lambda grants.
@@ -125,6 +127,17 @@ pub enum InvokeMode {
     ResponseStream,
     /// Whole.
     Buffered,
+}
+
+/// Which responses are compressed, of those that may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// None.
+    Off,
+    /// All but streams of server-sent events.
+    On,
+    /// All.
+    WithEventStreams,
 }
 
 /// A set of HTTP status codes.
@@ -215,6 +228,7 @@ impl Default for Settings {
             require_header: None,
             location_repair: false,
             empty_body_pad: false,
+            compression: Compression::Off,
             runtime_api_proxy: None,
             shutdown_timeout: None,
             log: Log {

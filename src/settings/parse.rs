@@ -9,7 +9,9 @@ use tracing::level_filters::LevelFilter;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{AsyncInit, HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet};
+use super::{
+    AsyncInit, Compression, HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet,
+};
 
 /// What a value should have been.
 pub(super) type Expected = &'static str;
@@ -99,6 +101,18 @@ pub(super) fn invoke_mode(value: &str) -> Result<InvokeMode, Expected> {
         "response_stream" => Ok(InvokeMode::ResponseStream),
         "buffered" => Ok(InvokeMode::Buffered),
         _ => Err("auto, response_stream or buffered"),
+    }
+}
+
+/// As [`boolean`], or `sse`.
+pub(super) fn compression(value: &str) -> Result<Compression, Expected> {
+    if value.eq_ignore_ascii_case("sse") {
+        return Ok(Compression::WithEventStreams);
+    }
+    match boolean(value) {
+        Ok(true) => Ok(Compression::On),
+        Ok(false) => Ok(Compression::Off),
+        Err(_) => Err("off, on or sse"),
     }
 }
 

@@ -253,6 +253,15 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::boolean(v).map(|pad| s.empty_body_pad = pad),
     },
     Var {
+        name: "COMPRESSION",
+        aliases: &[alias("AWS_LWA_ENABLE_COMPRESSION")],
+        default: "off",
+        help: "`on`: text, JSON and the like are compressed with zstd, gzip or brotli for clients that ask for it; `sse`: \
+               streams of server-sent events too.",
+        is_secret: false,
+        set: |s, v| parse::compression(v).map(|compression| s.compression = compression),
+    },
+    Var {
         name: "RUNTIME_API_PROXY",
         aliases: &[alias("AWS_LWA_LAMBDA_RUNTIME_API_PROXY")],
         default: "none",

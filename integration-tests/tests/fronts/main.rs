@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod compression;
 mod document;
 mod fronts;
 mod hostile;

@@ -5,4 +5,5 @@
 
 mod breaks;
 mod chunks;
+mod compressed;
 mod wire;

@@ -37,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "headers",
             "route",
             "body",
+            "compression",
             "app",
             "runtime_api",
             "transport",
@@ -52,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("route", &[]),
     ("trace", &[]),
     ("body", &[]),
+    ("compression", &[]),
     ("runtime_api", &["transport", "body"]),
     ("extension_api", &["transport"]),
     ("app", &["transport", "body"]),
@@ -68,7 +70,17 @@ const FOR_ALL: &[&str] = &["settings", "logging", "failure"];
 
 /// Modules that compute and nothing else.
 const PURE: &[&str] = &[
-    "event", "reply", "body", "front", "headers", "route", "policy", "trace", "failure", "settings",
+    "event",
+    "reply",
+    "body",
+    "compression",
+    "front",
+    "headers",
+    "route",
+    "policy",
+    "trace",
+    "failure",
+    "settings",
 ];
 
 /// What a pure module has no use for.
