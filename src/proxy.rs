@@ -272,7 +272,10 @@ impl Exchange<'_> {
             .and_then(|at| at.checked_sub(DEADLINE_MARGIN));
         let ready = match until {
             Some(until) => timeout_at(until, health.ready()).await,
-            None => Ok(health.ready().await),
+            None => {
+                health.ready().await;
+                Ok(())
+            }
         };
         ready.map_err(|_| Trouble {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -118,7 +118,7 @@ async fn try_run(
         (_, None) => unreachable!("only the two roles that talk to Lambda are run"),
     };
     Ok(match found {
-        Ok(Found::App(app)) => adapter.supervise(app, stops).await,
+        Ok(Found::App(app)) => Box::pin(adapter.supervise(*app, stops)).await,
         Ok(Found::Stopped(stop)) => {
             tracing::info!(reason = %stop, "environment ends");
             adapter.leave(&stop, 0, stops).await

@@ -74,7 +74,7 @@ impl fmt::Display for Tail<'_> {
 /// What became of the start.
 pub(super) enum Found {
     /// The app, which may still be coming up.
-    App(App),
+    App(Box<App>),
     Stopped(Stop),
 }
 
@@ -131,9 +131,9 @@ impl Adapter {
             ready = listens => {
                 ready?;
                 tracing::info!(app.port = port, "attached to the app");
-                Ok(Found::App(attached))
+                Ok(Found::App(Box::new(attached)))
             }
-            () = init_ends => Ok(Found::App(attached)),
+            () = init_ends => Ok(Found::App(Box::new(attached))),
         }
     }
 
@@ -167,7 +167,7 @@ impl Adapter {
         }
         let client = self.client(port.number)?;
         self.spawned_ms = Some(self.elapsed_ms());
-        Ok(Found::App(App::launch(client, launch, port)?))
+        Ok(Found::App(Box::new(App::launch(client, launch, port)?)))
     }
 
     /// How the app is reached on this port.

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The one loop of an environment: waits for what happens, asks [`Lifecycle`] what it means, and does that.
 
+use std::ffi::OsStr;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Adapter;
 use super::phase::{Event, Lifecycle, Order, Phase};
 use super::serve::Pollers;
 use super::start::{StartError, Tail};
-use super::stop::Stops;
+use super::stop::{Stop, Stops};
 use crate::app::health::Health;
 use crate::app::process::{Exited, SpawnError};
 use crate::app::readiness::{NotReady, probe, until_ready};
@@ -90,136 +92,190 @@ enum News {
 
 type Check<'a> = Pin<Box<dyn Future<Output = Result<Instant, NotReady>> + 'a>>;
 
+/// How it all ends.
+enum End {
+    Stop(Stop),
+    LambdaLost(RuntimeApiError),
+    /// The app did not become ready in the init phase.
+    InitFailed(Trouble),
+    /// The app failed too often.
+    GivenUp(Trouble),
+}
+
 impl Adapter {
     /// Keeps the app up and serves, until the environment ends; gives the code to exit with.
-    pub(super) async fn supervise(&self, mut app: App, mut stops: Stops) -> u8 {
-        let health = Rc::new(Health::default());
+    pub(super) async fn supervise(&self, app: App, mut stops: Stops) -> u8 {
         let client = Rc::clone(app.client());
+        let mut keeper = Keeper::new(self, app);
+        let health = Rc::clone(&keeper.health);
+        let (settings, secret) = (&self.settings, &self.event_secret);
         let pollers = Pollers::new(
-            Proxy::new(
-                &self.runtime_api,
-                &client,
-                &health,
-                &self.settings,
-                &self.event_secret,
-            ),
+            Proxy::new(&self.runtime_api, &client, &health, settings, secret),
             self.concurrency(),
         );
         let mut polling = pin!(pollers.run());
-        let mut lifecycle = Lifecycle::new(self.settings.restart_limit);
-        let mut check = Some(self.check(&app));
-        let mut restart_at = None;
-        let (stop, polling) = loop {
-            let phase = lifecycle.phase();
+        let end = loop {
             let news = tokio::select! {
                 biased;
-                stop = stops.next() => break (Ok(stop), polling),
-                exited = app.exited() => News::Failed(Trouble::Exited(exited)),
-                checked = run(&mut check) => News::of_check(checked),
-                () = at(restart_at) => News::RestartIsDue,
-                () = at(self.init_ends_at()), if phase == Phase::Starting => News::InitEnds,
-                () = health.suspected(), if phase == Phase::Serving => News::Suspected,
-                error = &mut polling => break (Err(error), polling),
+                stop = stops.next() => break End::Stop(stop),
+                news = keeper.news() => news,
+                error = &mut polling => break End::LambdaLost(error),
             };
-            let (event, trouble) = match news {
-                News::Ready(listens_since) => {
-                    check = None;
-                    health.set_ready();
-                    pollers.open();
-                    // So that the line tells when the first poll was sent, and does not hold it up.
-                    if let Err(error) = beside(polling.as_mut(), std::future::ready(())).await {
-                        break (Err(error), polling);
-                    }
-                    self.report_ready(phase, listens_since);
-                    (Event::Ready, None)
-                }
-                News::RestartIsDue => {
-                    restart_at = None;
-                    match app.restart() {
-                        Ok(()) => {
-                            check = Some(self.check(&app));
-                            continue;
-                        }
-                        Err(error) => (Event::AppFailed, Some(Trouble::NotStarted(error))),
-                    }
-                }
-                News::InitEnds => (Event::InitEnds, None),
-                News::Suspected => (Event::Suspected, None),
-                News::Failed(trouble) => {
-                    match beside(polling.as_mut(), trouble.or_exited(&mut app)).await {
-                        Ok(trouble) => (Event::AppFailed, Some(trouble)),
-                        Err(error) => break (Err(error), polling),
-                    }
-                }
+            // Invocations go on beside whatever is done about it.
+            let end = tokio::select! {
+                biased;
+                error = &mut polling => Some(End::LambdaLost(error)),
+                end = keeper.take(news, &pollers) => end,
             };
-            if let Some(trouble) = &trouble {
-                check = None;
-                health.set_failed(&trouble.to_string());
-                if pollers.take_served() {
-                    lifecycle.on(Event::Served);
-                }
-            }
-            match (lifecycle.on(event), trouble) {
-                (Order::Poll, _) if event == Event::InitEnds => {
-                    tracing::warn!(
-                        elapsed_ms = self.elapsed_ms(),
-                        "app is not ready yet, but the init phase is about to end: the first invocation waits for it"
-                    );
-                    pollers.open();
-                }
-                (Order::Probe, _) => check = Some(self.probe(&app)),
-                (Order::Restart(pause), Some(trouble)) => {
-                    trouble.log();
-                    if app.is_launched() {
-                        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                        tracing::warn!(
-                            failures = lifecycle.failures(),
-                            pause_ms,
-                            "app is started again"
-                        );
-                    }
-                    // Its children too, which may hold its port.
-                    if let Err(error) = beside(polling.as_mut(), app.stop(GIVE_UP_TIMEOUT)).await {
-                        break (Err(error), polling);
-                    }
-                    restart_at = Some(Instant::now() + pause);
-                }
-                (Order::FailInit, Some(trouble)) => {
-                    app.stop(GIVE_UP_TIMEOUT).await;
-                    return self.give_up_start(&trouble.into_start_error(), stops).await;
-                }
-                (Order::GiveUp, Some(trouble)) => {
-                    trouble.log();
-                    pollers.drain(polling, LAST_WORDS_TIMEOUT).await;
-                    tracing::error!(
-                        failures = lifecycle.failures(),
-                        "app cannot be kept up; the environment ends, and lambda replaces it"
-                    );
-                    app.stop(Duration::ZERO).await;
-                    let code = trouble.exit_code();
-                    stops.release_stub(code).await;
-                    return code;
-                }
-                _ => {}
+            if let Some(end) = end {
+                break end;
             }
         };
-        match stop {
-            Ok(stop) => {
+        let mut app = keeper.app;
+        match end {
+            End::Stop(stop) => {
                 tracing::info!(reason = %stop, "environment ends");
                 let budget = self.budget(&stop);
                 let until = Instant::now() + budget;
                 pollers.drain(polling, budget / 2).await;
                 self.drain(&stop, until, app, stops).await
             }
-            Err(error) => {
+            End::LambdaLost(error) => {
                 tracing::error!(error = chain(&error), "runtime API is lost");
                 app.stop(LAST_WORDS_TIMEOUT).await;
                 stops.release_stub(1).await;
                 1
             }
+            End::InitFailed(trouble) => {
+                app.stop(GIVE_UP_TIMEOUT).await;
+                self.give_up_start(&trouble.into_start_error(), stops).await
+            }
+            End::GivenUp(trouble) => {
+                trouble.log();
+                pollers.drain(polling, LAST_WORDS_TIMEOUT).await;
+                tracing::error!(
+                    "app cannot be kept up; the environment ends, and lambda replaces it"
+                );
+                app.stop(Duration::ZERO).await;
+                let code = trouble.exit_code();
+                stops.release_stub(code).await;
+                code
+            }
+        }
+    }
+}
+
+/// Keeps the app up.
+struct Keeper<'a> {
+    adapter: &'a Adapter,
+    app: App,
+    health: Rc<Health>,
+    lifecycle: Lifecycle,
+    /// Asks whether the app is ready, or still well.
+    check: Option<Check<'a>>,
+    restart_at: Option<Instant>,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(adapter: &'a Adapter, app: App) -> Self {
+        Self {
+            adapter,
+            check: Some(adapter.check(&app)),
+            app,
+            health: Rc::default(),
+            lifecycle: Lifecycle::new(adapter.settings.restart_limit),
+            restart_at: None,
         }
     }
 
+    /// Waits for news of the app. May be dropped and called again.
+    async fn news(&mut self) -> News {
+        let phase = self.lifecycle.phase();
+        tokio::select! {
+            biased;
+            exited = self.app.exited() => News::Failed(Trouble::Exited(exited)),
+            checked = run(&mut self.check) => match checked {
+                Ok(listens_since) => News::Ready(listens_since),
+                Err(error) => News::Failed(Trouble::NotReady(error)),
+            },
+            () = at(self.restart_at) => News::RestartIsDue,
+            () = at(self.adapter.init_ends_at()), if phase == Phase::Starting => News::InitEnds,
+            () = self.health.suspected(), if phase == Phase::Serving => News::Suspected,
+        }
+    }
+
+    /// Does what the news ask for.
+    async fn take(&mut self, news: News, pollers: &Pollers<'_>) -> Option<End> {
+        match news {
+            News::Ready(listens_since) => {
+                let phase = self.lifecycle.phase();
+                self.check = None;
+                self.lifecycle.on(Event::Ready);
+                self.health.set_ready();
+                pollers.open();
+                // The first poll goes out before the line that tells of it.
+                yield_now().await;
+                self.adapter.report_ready(phase, listens_since);
+                None
+            }
+            News::InitEnds => {
+                self.lifecycle.on(Event::InitEnds);
+                tracing::warn!(
+                    elapsed_ms = self.adapter.elapsed_ms(),
+                    "app is not ready yet, but the init phase is about to end: the first invocation waits for it"
+                );
+                pollers.open();
+                None
+            }
+            News::Suspected => {
+                if self.lifecycle.on(Event::Suspected) == Order::Probe {
+                    self.check = Some(self.adapter.probe(&self.app));
+                }
+                None
+            }
+            News::RestartIsDue => {
+                self.restart_at = None;
+                match self.app.restart() {
+                    Ok(()) => {
+                        self.check = Some(self.adapter.check(&self.app));
+                        None
+                    }
+                    Err(error) => self.failed(Trouble::NotStarted(error)).await,
+                }
+            }
+            News::Failed(trouble) => {
+                let trouble = trouble.or_exited(&mut self.app).await;
+                if pollers.take_served() {
+                    self.lifecycle.on(Event::Served);
+                }
+                self.failed(trouble).await
+            }
+        }
+    }
+
+    async fn failed(&mut self, trouble: Trouble) -> Option<End> {
+        self.check = None;
+        self.health.set_failed(&trouble.to_string());
+        match self.lifecycle.on(Event::AppFailed) {
+            Order::FailInit => Some(End::InitFailed(trouble)),
+            Order::GiveUp => Some(End::GivenUp(trouble)),
+            Order::Restart(pause) => {
+                trouble.log();
+                if self.app.is_launched() {
+                    let (failures, pause_ms) = (self.lifecycle.failures(), millis(pause));
+                    tracing::warn!(failures, pause_ms, "app is started again");
+                }
+                // Its children too, which may hold its port.
+                self.app.stop(GIVE_UP_TIMEOUT).await;
+                self.restart_at = Some(Instant::now() + pause);
+                None
+            }
+            Order::Nothing | Order::Poll | Order::Probe => None,
+        }
+    }
+}
+
+impl Adapter {
     /// The check of an app that comes up.
     pub(super) fn check(&self, app: &App) -> Check<'_> {
         Box::pin(until_ready(
@@ -264,14 +320,8 @@ impl Adapter {
 
     /// When an app that is not ready is no longer waited for: the init phase ends soon.
     pub(super) fn init_ends_at(&self) -> Option<Instant> {
-        let hands_over = match self.settings.async_init {
-            AsyncInit::Always => true,
-            AsyncInit::Never => false,
-            AsyncInit::Auto => self
-                .environment
-                .get("AWS_LAMBDA_INITIALIZATION_TYPE")
-                .is_none_or(|kind| kind == "on-demand"),
-        };
+        let kind = self.environment.get("AWS_LAMBDA_INITIALIZATION_TYPE");
+        let hands_over = hands_over(self.settings.async_init, kind);
         hands_over.then(|| self.began_at + INIT_SHARE)
     }
 
@@ -284,24 +334,12 @@ impl Adapter {
     }
 }
 
-impl News {
-    fn of_check(checked: Result<Instant, NotReady>) -> Self {
-        match checked {
-            Ok(listens_since) => Self::Ready(listens_since),
-            Err(error) => Self::Failed(Trouble::NotReady(error)),
-        }
-    }
-}
-
-/// Does something while invocations go on. An error is that of the polls.
-async fn beside<T>(
-    polling: Pin<&mut impl Future<Output = RuntimeApiError>>,
-    work: impl Future<Output = T>,
-) -> Result<T, RuntimeApiError> {
-    tokio::select! {
-        biased;
-        error = polling => Err(error),
-        done = work => Ok(done),
+/// Whether the init phase is left to its end, by the setting and by what Lambda says of its kind.
+fn hands_over(setting: AsyncInit, kind: Option<&OsStr>) -> bool {
+    match setting {
+        AsyncInit::Always => true,
+        AsyncInit::Never => false,
+        AsyncInit::Auto => kind.is_none_or(|kind| kind == "on-demand"),
     }
 }
 
@@ -321,4 +359,24 @@ async fn at(instant: Option<Instant>) {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_init_phase_with_a_limit_is_handed_over() {
+        let auto = |kind: Option<&str>| hands_over(AsyncInit::Auto, kind.map(OsStr::new));
+        assert!(auto(Some("on-demand")) && auto(None));
+        for kind in [
+            "provisioned-concurrency",
+            "snap-start",
+            "lambda-managed-instances",
+        ] {
+            assert!(!auto(Some(kind)), "{kind}");
+            let kind = Some(OsStr::new(kind));
+            assert!(hands_over(AsyncInit::Always, kind) && !hands_over(AsyncInit::Never, kind));
+        }
+    }
 }

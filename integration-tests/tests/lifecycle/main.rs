@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod concurrency;
 mod lambda_faults;
+mod restart;
 mod shutdown;
 mod start;
 mod trouble;

@@ -52,33 +52,6 @@ fn an_attached_app_that_is_gone_is_a_502_that_names_its_address() {
 }
 
 #[test]
-fn an_app_that_ends_during_an_invocation_is_a_502_and_named_in_the_log() {
-    for (target, named) in [
-        ("/exit?code=7", "code 7"),
-        ("/abort", "signal 6"),
-        ("/exit?code=0", "code 0"),
-    ] {
-        let lambda = FakeLambda::bind();
-        let mut adapter = Adapter::entrypoint(&lambda).start();
-        let _ = bad_gateway(&lambda.invoke(Event::get(target)));
-        let _ = adapter.any_line(named);
-        // An environment whose app is gone is of no use; Lambda makes a new one.
-        assert!(!adapter.finish().success(), "{target}");
-        adapter.mark().wait_until_gone();
-    }
-}
-
-#[test]
-fn after_the_end_of_an_app_the_next_request_is_served() {
-    let diary = Diary::default();
-    let (key, value) = diary.variable();
-    let local = Local::builder().env(key, &value).start();
-    assert_eq!(local.get("/exit?code=3").status(), 502);
-    assert_eq!(local.get("/").text(), "ready");
-    assert_eq!(diary.count("started"), 2, "by an app of a new environment");
-}
-
-#[test]
 fn a_timeout_cuts_the_transfer_and_the_next_request_is_served() {
     let gate = Gate::bind();
     let diary = Diary::default();
