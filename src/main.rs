@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Role::AppExec(step) => step.exec(),
+        Role::Guard(watch) => watch.run(),
         Role::Stub(arguments) => stub::run(&environment, arguments),
         Role::Entrypoint(command) if !environment.is_lambda() => {
             app::command::exec(&command, &environment)

@@ -270,12 +270,11 @@ impl Exchange<'_> {
             .invocation
             .deadline
             .and_then(|at| at.checked_sub(DEADLINE_MARGIN));
-        let ready = match until {
-            Some(until) => timeout_at(until, health.ready()).await,
-            None => {
-                health.ready().await;
-                Ok(())
-            }
+        let ready = if let Some(until) = until {
+            timeout_at(until, health.ready()).await
+        } else {
+            health.ready().await;
+            Ok(())
         };
         ready.map_err(|_| Trouble {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use crate::app::command::Command;
 use crate::app::exec_step::ExecStep;
+use crate::app::guard::Watch;
 
 /// The text of `streamgate --help`.
 pub const USAGE: &str = "\
@@ -31,6 +32,8 @@ pub enum Role {
     Entrypoint(Command),
     /// The last step before the app, between `fork` and the app's own `exec`.
     AppExec(ExecStep),
+    /// The process that outlives the adapter for a moment.
+    Guard(Watch),
     /// `--help`.
     Help,
     /// `--version`.
@@ -63,6 +66,9 @@ impl Role {
             Some("stub") => Ok(Self::Stub(args.collect())),
             Some(ExecStep::ARGUMENT) => ExecStep::from_args(args)
                 .map(Self::AppExec)
+                .ok_or(RoleError::MissingCommand),
+            Some(Watch::ARGUMENT) => Watch::from_args(args)
+                .map(Self::Guard)
                 .ok_or(RoleError::MissingCommand),
             Some("--help" | "-h") => Ok(Self::Help),
             Some("--version" | "-V") => Ok(Self::Version),

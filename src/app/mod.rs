@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod exec_step;
+pub mod guard;
 pub(crate) mod health;
 mod listening;
 pub(crate) mod port;

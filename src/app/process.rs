@@ -16,6 +16,7 @@ use tokio::process::{Child, Command as ProcessCommand};
 
 use super::command::Command;
 use super::exec_step::ExecStep;
+use super::guard::Guard;
 use super::listening;
 use super::stderr::Tail;
 use crate::settings::Environment;
@@ -78,6 +79,9 @@ impl Group {
 pub(crate) struct Process {
     child: Child,
     group: Group,
+    /// `None` once the app has stopped, or where there is no second process to be had: then the app's own death signal
+    /// has to do.
+    guard: Option<Guard>,
     stderr: Tail,
 }
 
@@ -137,9 +141,14 @@ impl Process {
                 .id()
                 .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
         );
+        let guard = group.0.map(Guard::watch).transpose();
+        if let Err(error) = &guard {
+            tracing::warn!(%error, "what the app starts may outlive an adapter that is killed");
+        }
         Ok(Self {
             child,
             group,
+            guard: guard.ok().flatten(),
             stderr: Tail::copy(reader, launch.stdio.error.try_clone()?)?,
         })
     }
@@ -177,7 +186,11 @@ impl Process {
         }
         // Whoever of the group has outlived its first process goes too.
         self.group.signal(Signal::KILL);
-        self.wait().await
+        let exited = self.wait().await;
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
+        exited
     }
 }
 

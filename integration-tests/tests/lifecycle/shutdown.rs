@@ -204,6 +204,48 @@ fn an_adapter_that_is_killed_leaves_no_app() {
 }
 
 #[test]
+fn an_adapter_that_is_killed_leaves_nothing_that_the_app_started() {
+    // Moments of a life: each is seen from outside, and then the adapter is killed.
+    type Moment = (&'static str, fn(&FakeLambda, &Diary, &Gate, &Program));
+    let moments: [Moment; 6] = [
+        ("registering", |lambda, _, _, _| {
+            lambda.wait("the registration", |exchanges| {
+                exchanges.first().map(|_| ())
+            });
+        }),
+        ("starting", |_, diary, _, _| drop(diary.line("started"))),
+        ("with a helper", |_, diary, _, _| {
+            drop(diary.line("helper is there"));
+        }),
+        ("idle", |lambda, _, _, _| lambda.wait_for_poll()),
+        ("serving", |lambda, _, gate, _| {
+            lambda.wait_for_poll();
+            lambda.queue(Event::get("/slow-head"));
+            std::mem::forget(gate.accept());
+        }),
+        ("draining", |lambda, diary, _, adapter| {
+            lambda.wait_for_poll();
+            adapter.signal(Signal::TERM);
+            drop(diary.line("helper got SIGTERM"));
+        }),
+    ];
+    for (name, reach) in moments {
+        let (lambda, diary, gate) = (FakeLambda::bind(), Diary::default(), Gate::bind());
+        let (key, value) = gate.variable();
+        let mut adapter = entrypoint(&lambda, &diary)
+            .env("SPAWN_HELPER", "1")
+            .env("ON_SIGTERM", "ignore")
+            .env(key, value)
+            .start();
+        reach(&lambda, &diary, &gate, &adapter);
+        adapter.signal(Signal::KILL);
+        let _ = adapter.wait();
+        println!("killed while {name}");
+        adapter.mark().wait_until_gone();
+    }
+}
+
+#[test]
 fn an_extension_that_is_killed_leaves_neither_app_nor_stub() {
     let lambda = FakeLambda::bind();
     let diary = Diary::default();
