@@ -46,6 +46,12 @@ pub(crate) mod error_type {
     pub(crate) const APP_START: &str = "Runtime.AppStartFailed";
     /// The app did not become ready in time.
     pub(crate) const APP_NOT_READY: &str = "Runtime.AppNotReady";
+    /// The app's hook before the snapshot failed, or there was no snapshot. The runtimes' own name.
+    pub(crate) const BEFORE_SNAPSHOT: &str = "Runtime.BeforeSnapshotError";
+    /// The app's hook after the restore failed. The runtimes' own name.
+    pub(crate) const AFTER_RESTORE: &str = "Runtime.AfterRestoreError";
+    /// The restore took too long. Lambda's own name.
+    pub(crate) const RESTORE_TIMEOUT: &str = "Runtime.RestoreHookUserTimeout";
     /// A setting does not parse.
     pub(crate) const SETTINGS: &str = "Runtime.InvalidSettings";
 }

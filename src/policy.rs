@@ -119,7 +119,14 @@ fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Fo
     }
     let path = request.uri().path();
     let own = [&settings.events_path, &settings.websocket_path];
-    if settings.events_path_private && own.iter().any(|own| route::may_be(path, own)) {
+    let is_private = |own: &String| route::may_be(path, own);
+    let hooks = [
+        &settings.snapstart_before_path,
+        &settings.snapstart_after_path,
+    ];
+    if settings.events_path_private && own.into_iter().any(is_private)
+        || hooks.into_iter().flatten().any(is_private)
+    {
         return Err(Forbidden::PrivatePath);
     }
     if let Some(origin) = &settings.origin_secret {

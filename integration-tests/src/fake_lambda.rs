@@ -154,6 +154,7 @@ struct Script {
     exchanges: Vec<Exchange>,
     polls: VecDeque<Poll>,
     extension_events: VecDeque<Value>,
+    restores: usize,
     faults: HashMap<String, Fault>,
     connections: usize,
     queued: usize,
@@ -257,6 +258,11 @@ impl FakeLambda {
             json!({ "eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline });
         self.script
             .change(|script| script.extension_events.push_back(event));
+    }
+
+    /// Answers the adapter's call that waits behind the snapshot.
+    pub fn restore(&self) {
+        self.script.change(|script| script.restores += 1);
     }
 
     /// Ends the fault of this invocation's reply.
@@ -546,6 +552,13 @@ impl Connection {
                     ),
                     None => false,
                 }
+            }
+            ("GET", "/2018-06-01/runtime/restore/next") => {
+                let restored = self.step(|script| {
+                    script.restores = script.restores.checked_sub(1)?;
+                    Some(())
+                });
+                restored.is_some() && self.respond(index, 200, "", "")
             }
             ("POST", "/2020-01-01/extension/register") => {
                 let body = json!({ "functionName": "itest", "functionVersion": "$LATEST", "handler": HANDLER });

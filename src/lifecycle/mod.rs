@@ -7,6 +7,7 @@
 //! | `start` | the app is launched, or found on its port |
 //! | `phase` | the phases from then on, and what leads from one to the next; pure |
 //! | `supervise` | the loop that brings the events and carries out the orders |
+//! | `snapstart` | the way through a snapshot, where there is one |
 //! | `serve` | the polls |
 //! | `stop` | where the word of the end comes from, and the drain |
 //!
@@ -14,6 +15,7 @@
 
 mod phase;
 mod serve;
+mod snapstart;
 mod start;
 mod stop;
 mod supervise;

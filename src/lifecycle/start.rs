@@ -4,11 +4,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::{sleep, sleep_until};
 
 use super::Adapter;
+use super::snapstart::SnapStartError;
 use super::stop::{Stop, Stops};
 use crate::app::command::{Command, NoCommand};
 use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
@@ -40,14 +42,21 @@ pub(super) enum StartError {
     Exited(Exited),
     #[error(transparent)]
     NotReady(#[from] NotReady),
+    #[error(transparent)]
+    SnapStart(SnapStartError),
 }
 
 impl StartError {
     fn error_type(&self) -> &'static str {
         match self {
             Self::NotReady(_) => error_type::APP_NOT_READY,
+            Self::SnapStart(error) => error.report().0,
             _ => error_type::APP_START,
         }
+    }
+
+    fn is_of_restore(&self) -> bool {
+        matches!(self, Self::SnapStart(error) if error.report().1)
     }
 
     fn exit_code(&self) -> u8 {
@@ -113,7 +122,7 @@ impl Adapter {
                 sleep(STUB_GRACE).await;
             }
             // It goes on to wait where this ends: at a listener that is no app.
-            self.check(&attached).await
+            self.until_ready(Rc::clone(attached.client()), None).await
         };
         let init_ends = async {
             match self.init_ends_at() {
@@ -184,8 +193,16 @@ impl Adapter {
         let message = chain(error);
         tracing::error!("{message}");
         let failure = Failure::new(error.error_type(), message);
-        if let Err(error) = self.runtime_api.fail_init(&failure).await {
-            tracing::warn!(error = chain(&error), "init error could not be reported");
+        let told = if error.is_of_restore() {
+            self.runtime_api.fail_restore(&failure).await
+        } else {
+            self.runtime_api.fail_init(&failure).await
+        };
+        if let Err(error) = told {
+            tracing::warn!(
+                error = chain(&error),
+                "the failed start could not be reported"
+            );
         }
         let code = error.exit_code();
         stops.release_stub(code).await;

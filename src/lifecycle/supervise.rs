@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Adapter;
 use super::phase::{Event, Lifecycle, Order, Phase};
 use super::serve::Pollers;
+use super::snapstart::SnapStartError;
 use super::start::{StartError, Tail};
 use super::stop::{Stop, Stops};
 use crate::app::health::Health;
-use crate::app::process::{Exited, SpawnError};
+use crate::app::process::{Exited, Group, SpawnError};
 use crate::app::readiness::{NotReady, probe, until_ready};
 use crate::app::{App, AppClient};
 use crate::logging::chain;
@@ -39,9 +40,11 @@ enum Trouble {
     #[error("the app {0}")]
     Exited(Exited),
     #[error(transparent)]
-    NotReady(NotReady),
+    NotReady(#[from] NotReady),
     #[error("{}", chain(.0))]
     NotStarted(SpawnError),
+    #[error("{}", chain(.0))]
+    SnapStart(#[from] SnapStartError),
 }
 
 impl Trouble {
@@ -76,6 +79,7 @@ impl Trouble {
             Self::Exited(exited) => StartError::Exited(exited),
             Self::NotReady(error) => StartError::NotReady(error),
             Self::NotStarted(error) => StartError::Spawn(error),
+            Self::SnapStart(error) => StartError::SnapStart(error),
         }
     }
 }
@@ -90,7 +94,7 @@ enum News {
     Suspected,
 }
 
-type Check<'a> = Pin<Box<dyn Future<Output = Result<Instant, NotReady>> + 'a>>;
+type Check<'a> = Pin<Box<dyn Future<Output = Result<Instant, Trouble>> + 'a>>;
 
 /// How it all ends.
 enum End {
@@ -180,7 +184,7 @@ impl<'a> Keeper<'a> {
     fn new(adapter: &'a Adapter, app: App) -> Self {
         Self {
             adapter,
-            check: Some(adapter.check(&app)),
+            check: Some(adapter.first_check(&app)),
             app,
             health: Rc::default(),
             lifecycle: Lifecycle::new(adapter.settings.restart_limit),
@@ -196,7 +200,7 @@ impl<'a> Keeper<'a> {
             exited = self.app.exited() => News::Failed(Trouble::Exited(exited)),
             checked = run(&mut self.check) => match checked {
                 Ok(listens_since) => News::Ready(listens_since),
-                Err(error) => News::Failed(Trouble::NotReady(error)),
+                Err(trouble) => News::Failed(trouble),
             },
             () = at(self.restart_at) => News::RestartIsDue,
             () = at(self.adapter.init_ends_at()), if phase == Phase::Starting => News::InitEnds,
@@ -276,30 +280,56 @@ impl<'a> Keeper<'a> {
 }
 
 impl Adapter {
-    /// The check of an app that comes up.
-    pub(super) fn check(&self, app: &App) -> Check<'_> {
-        Box::pin(until_ready(
-            self.readiness_client(app),
-            &self.settings.readiness,
-            app.group(),
-        ))
+    /// The check of an app that comes up, until it is ready.
+    pub(super) async fn until_ready(
+        &self,
+        app: AppClient,
+        group: Option<Group>,
+    ) -> Result<Instant, NotReady> {
+        until_ready(self.readiness_client(app), &self.settings.readiness, group).await
+    }
+
+    /// The first check of an environment, which under SnapStart ends behind the snapshot.
+    fn first_check(&self, app: &App) -> Check<'_> {
+        let (client, group) = (Rc::clone(app.client()), app.group());
+        Box::pin(async move {
+            let ready = || async { self.until_ready(Rc::clone(&client), group).await };
+            let listens_since = ready().await?;
+            if self
+                .initialization_type()
+                .is_some_and(|kind| kind == "snap-start")
+            {
+                let ready_again = async {
+                    // In time or not is for the snapshot's own bound to say.
+                    while ready().await.is_err() {}
+                };
+                self.through_snapshot(&client, ready_again).await?;
+            }
+            Ok(listens_since)
+        })
+    }
+
+    /// The check of an app that is started again.
+    fn check(&self, app: &App) -> Check<'_> {
+        let (client, group) = (Rc::clone(app.client()), app.group());
+        Box::pin(async move { Ok(self.until_ready(client, group).await?) })
     }
 
     /// The check of an app that is up.
     fn probe(&self, app: &App) -> Check<'_> {
-        Box::pin(probe(
-            self.readiness_client(app),
-            &self.settings.readiness,
-            app.group(),
-        ))
+        let (client, group) = (Rc::clone(app.client()), app.group());
+        let client = self.readiness_client(client);
+        Box::pin(async move { Ok(probe(client, &self.settings.readiness, group).await?) })
     }
 
-    fn readiness_client(&self, app: &App) -> AppClient {
+    fn readiness_client(&self, app: AppClient) -> AppClient {
         let other = self.settings.readiness.port.map(|port| self.client(port));
         // The host is that of the app itself, so it resolves.
-        other
-            .and_then(Result::ok)
-            .unwrap_or_else(|| Rc::clone(app.client()))
+        other.and_then(Result::ok).unwrap_or(app)
+    }
+
+    fn initialization_type(&self) -> Option<&OsStr> {
+        self.environment.get("AWS_LAMBDA_INITIALIZATION_TYPE")
     }
 
     fn report_ready(&self, phase: Phase, listens_since: Instant) {
@@ -320,8 +350,7 @@ impl Adapter {
 
     /// When an app that is not ready is no longer waited for: the init phase ends soon.
     pub(super) fn init_ends_at(&self) -> Option<Instant> {
-        let kind = self.environment.get("AWS_LAMBDA_INITIALIZATION_TYPE");
-        let hands_over = hands_over(self.settings.async_init, kind);
+        let hands_over = hands_over(self.settings.async_init, self.initialization_type());
         hands_over.then(|| self.began_at + INIT_SHARE)
     }
 
@@ -343,7 +372,7 @@ fn hands_over(setting: AsyncInit, kind: Option<&OsStr>) -> bool {
     }
 }
 
-async fn run(check: &mut Option<Check<'_>>) -> Result<Instant, NotReady> {
+async fn run(check: &mut Option<Check<'_>>) -> Result<Instant, Trouble> {
     match check {
         Some(check) => check.await,
         None => pending().await,

@@ -183,6 +183,37 @@ impl RuntimeApi {
             .await
     }
 
+    /// Tells Lambda that the snapshot may be taken; returns in an environment that was restored from it.
+    pub(crate) async fn restored(&self) -> Result<(), RuntimeApiError> {
+        const CALL: &str = "restore/next";
+        let none = RequestBody::from(Bytes::new());
+        let response = self
+            .call(
+                CALL,
+                Method::GET,
+                wire::RESTORE_NEXT,
+                HeaderMap::new(),
+                none,
+            )
+            .await?;
+        let (head, body) = response.into_parts();
+        let answer = body
+            .collect()
+            .await
+            .map_err(|source| RuntimeApiError::Cut { call: CALL, source })?
+            .to_bytes();
+        self.client.forget_idle();
+        accepted(CALL, head.status, &answer)
+    }
+
+    /// Reports that the restore failed.
+    pub(crate) async fn fail_restore(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
+        let headers = with_error_type(HeaderMap::new(), failure);
+        let (path, json) = (wire::RESTORE_ERROR, failure.to_json());
+        self.post_document("restore/error", path, headers, json)
+            .await
+    }
+
     async fn post_document(
         &self,
         call: &'static str,

@@ -4,6 +4,8 @@
 use http::{HeaderName, HeaderValue};
 
 pub(crate) const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+pub(crate) const RESTORE_NEXT: &str = "/2018-06-01/runtime/restore/next";
+pub(crate) const RESTORE_ERROR: &str = "/2018-06-01/runtime/restore/error";
 pub(crate) const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 pub(crate) fn response(id: &str) -> String {

@@ -73,6 +73,10 @@ pub struct Settings {
     pub empty_body_pad: bool,
     /// Which responses are compressed.
     pub compression: Compression,
+    /// Path to which a POST goes before a snapshot.
+    pub snapstart_before_path: Option<String>,
+    /// Path to which a POST goes after a restore.
+    pub snapstart_after_path: Option<String>,
     /// Host and port of a proxy in front of the Runtime API.
     pub runtime_api_proxy: Option<(String, u16)>,
     /// How long the app may take to stop; `None`: what Lambda grants.
@@ -229,6 +233,8 @@ impl Default for Settings {
             location_repair: false,
             empty_body_pad: false,
             compression: Compression::Off,
+            snapstart_before_path: None,
+            snapstart_after_path: None,
             runtime_api_proxy: None,
             shutdown_timeout: None,
             log: Log {

@@ -262,6 +262,23 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::compression(v).map(|compression| s.compression = compression),
     },
     Var {
+        name: "SNAPSTART_BEFORE_PATH",
+        aliases: &[],
+        default: "none",
+        help: "SnapStart: path that is POSTed to the app before the snapshot, with the secret of events. Any status but \
+               2xx fails the init. A client's request to it gets 403.",
+        is_secret: false,
+        set: |s, v| parse::plain_path(v).map(|path| s.snapstart_before_path = Some(path)),
+    },
+    Var {
+        name: "SNAPSTART_AFTER_PATH",
+        aliases: &[],
+        default: "none",
+        help: "The same, after each restore. The app then has to be ready within 9 s.",
+        is_secret: false,
+        set: |s, v| parse::plain_path(v).map(|path| s.snapstart_after_path = Some(path)),
+    },
+    Var {
         name: "RUNTIME_API_PROXY",
         aliases: &[alias("AWS_LWA_LAMBDA_RUNTIME_API_PROXY")],
         default: "none",

@@ -180,6 +180,11 @@ impl Client {
         }
     }
 
+    /// Closes the connections that are kept.
+    pub(crate) fn forget_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     fn keep(&self, connection: Connection) {
         self.idle.borrow_mut().push(connection);
     }

@@ -7,5 +7,6 @@ mod concurrency;
 mod lambda_faults;
 mod restart;
 mod shutdown;
+mod snapstart;
 mod start;
 mod trouble;
