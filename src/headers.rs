@@ -58,6 +58,11 @@ pub(crate) const WEBSOCKET_EVENT: HeaderName =
 /// Proves that an event is one.
 pub(crate) const EVENT_SECRET: HeaderName = HeaderName::from_static("x-streamgate-event-secret");
 
+/// By which an app names a request at the adapter's own address.
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-streamgate-token");
+/// In a response: the app goes on for so many seconds at most. No client sees it.
+pub(crate) const BACKGROUND: HeaderName = HeaderName::from_static("x-streamgate-background");
+
 /// Whether the adapter alone may set this header. CGI and all that came of it (WSGI, Rack, PHP) make one variable of
 /// `x_a` and `x-a`, so that one could pose as the other.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {

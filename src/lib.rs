@@ -5,12 +5,14 @@
 //! [`reply`] makes the app's response what Lambda takes, and `runtime_api` posts it while it is still being made.
 //! `proxy` joins these for one invocation; `lifecycle` begins and ends everything around them.
 //!
-//! [`event`] and [`reply`] are pure; only the edges (`runtime_api`, `extension_api`, `app`, `transport`, `handover`)
-//! touch the world.
+//! [`event`] and [`reply`] are pure; only the edges (`runtime_api`, `extension_api`, `app`, `transport`, `handover`,
+//! `control`) touch the world.
 
 pub mod app;
+mod background;
 mod body;
 mod compression;
+mod control;
 pub mod event;
 mod extension_api;
 mod failure;

@@ -20,11 +20,13 @@ use tokio::time::timeout_at;
 
 use crate::app::AppClient;
 use crate::app::health::Health;
+use crate::background::{Background, Token, Waited};
 use crate::body::{End, Explain, First, Observe, Prefix};
 use crate::compression::{self, Client, Coding, CollectError, Collected, Compressed, Encoder};
 use crate::event::{self, Refused};
 use crate::failure::{Failure, error_type};
 use crate::front::{Front, Mode};
+use crate::headers::TOKEN;
 use crate::logging::chain;
 use crate::policy::{self, Facts, Field};
 use crate::reply::{self, Prelude, ReplyError, error_response, repair_location};
@@ -49,6 +51,8 @@ pub(crate) struct Proxy<'a> {
     pub(crate) runtime_api: &'a RuntimeApi,
     app: &'a AppClient,
     pub(crate) health: &'a Rc<Health>,
+    /// `None`: the app has no way to tell of work behind its response.
+    background: Option<&'a Rc<Background>>,
     settings: &'a Settings,
     event_secret: &'a HeaderValue,
     streamed_once: OnceCell<()>,
@@ -82,6 +86,7 @@ struct Exchange<'a> {
     front: Front,
     /// Shared with the body of a streamed reply, which sees the app fail last.
     app: Rc<Cell<AppState>>,
+    token: Option<&'a Token>,
 }
 
 impl<'a> Proxy<'a> {
@@ -89,6 +94,7 @@ impl<'a> Proxy<'a> {
         runtime_api: &'a RuntimeApi,
         app: &'a AppClient,
         health: &'a Rc<Health>,
+        background: Option<&'a Rc<Background>>,
         settings: &'a Settings,
         event_secret: &'a HeaderValue,
     ) -> Self {
@@ -96,6 +102,7 @@ impl<'a> Proxy<'a> {
             runtime_api,
             app,
             health,
+            background,
             settings,
             event_secret,
             streamed_once: OnceCell::new(),
@@ -116,7 +123,9 @@ impl<'a> Proxy<'a> {
     ) -> Result<AppState, RuntimeApiError> {
         let began_at = Instant::now();
         let app = Rc::new(Cell::new(AppState::Good));
+        let token = self.background.map(Background::issue);
         let exchange = |front| Exchange {
+            token: token.as_ref(),
             proxy: self,
             invocation,
             front,
@@ -153,7 +162,35 @@ impl<'a> Proxy<'a> {
                 }
             }
         }
+        if let Some(token) = &token {
+            self.wait_for_background(invocation, token).await;
+        }
         Ok(app.get())
+    }
+
+    /// Holds the invocation open, behind its reply, while the app works for it.
+    async fn wait_for_background(&self, invocation: &Invocation, token: &Token) {
+        let began_at = Instant::now();
+        let failures = self.health.failures();
+        let most = tokio::time::Instant::now().checked_add(self.settings.background_max);
+        let deadline = invocation
+            .deadline
+            .and_then(|at| at.checked_sub(DEADLINE_MARGIN));
+        let until = most.into_iter().chain(deadline).min();
+        let waited = tokio::select! {
+            waited = token.wait(until) => waited,
+            () = self.health.failed_since(failures) => Waited::TimeIsUp,
+        };
+        let elapsed_ms = u64::try_from(began_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match waited {
+            Waited::Not => {}
+            Waited::Done => tracing::debug!(invocation.id, elapsed_ms, "background work is done"),
+            Waited::TimeIsUp => tracing::warn!(
+                invocation.id,
+                elapsed_ms,
+                "background work is not done, but its time is up; lambda may freeze it"
+            ),
+        }
     }
 }
 
@@ -185,7 +222,19 @@ impl Exchange<'_> {
                 cause: forbidden.to_string(),
             })?;
         let is_head = request.method() == Method::HEAD;
-        let mut response = self.ask_app(request.map(RequestBody::from)).await?;
+        let mut request = request.map(RequestBody::from);
+        if let Some(token) = self.token.and_then(Token::to_header) {
+            request.headers_mut().insert(TOKEN, token);
+        }
+        let mut response = self.ask_app(request).await?;
+        if let Some(token) = self.token
+            && let Err(value) = token.take_announced(response.headers_mut())
+        {
+            tracing::warn!(
+                invocation.id = self.invocation.id,
+                "x-streamgate-background={value:?} is not a number of seconds"
+            );
+        }
         let status = response.status();
         if self.fails_the_invocation(status) {
             let body = self.collect(response).await?.into_body();

@@ -87,6 +87,11 @@ impl Health {
         self.0.borrow().failures
     }
 
+    /// Waits until it has failed more often.
+    pub(crate) async fn failed_since(&self, failures: usize) {
+        self.until(|known| known.failures > failures).await;
+    }
+
     /// Why it failed last, if it has.
     pub(crate) fn last_cause(&self) -> Option<Arc<str>> {
         self.0.borrow().cause.clone()
@@ -99,8 +104,9 @@ impl Health {
             return None;
         }
         self.suspect();
-        let news = self.until(|known| known.failures > failures);
-        timeout(NEWS_TIMEOUT, news).await.ok()?;
+        timeout(NEWS_TIMEOUT, self.failed_since(failures))
+            .await
+            .ok()?;
         self.last_cause()
     }
 

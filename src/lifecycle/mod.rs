@@ -21,12 +21,16 @@ mod stop;
 mod supervise;
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use crate::background::Background;
+use crate::control::Control;
 use crate::extension_api::{Extension, Kind};
 use crate::failure::{Failure, error_type};
 use crate::handover::Listener;
@@ -47,6 +51,9 @@ struct Adapter {
     is_extension: bool,
     /// What tells an event from a client's request to the same path.
     event_secret: HeaderValue,
+    background: Rc<Background>,
+    /// The adapter's own address, where the app can tell of work behind its response.
+    control: Option<Control>,
     began_at: Instant,
     /// When the app was launched, after the adapter's own start.
     spawned_ms: Option<u64>,
@@ -111,16 +118,18 @@ async fn try_run(
         runtime_api: RuntimeApi::new(runtime_api),
         is_extension,
         event_secret,
+        background: Background::new(new_secret()?),
+        control: None,
         began_at,
         spawned_ms: None,
     };
     let found = match (role, &listener) {
-        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command),
+        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command).await,
         (_, Some(listener)) => adapter.start_extension(listener, &mut stops).await,
         (_, None) => unreachable!("only the two roles that talk to Lambda are run"),
     };
     Ok(match found {
-        Ok(Found::App(app)) => Box::pin(adapter.supervise(*app, stops)).await,
+        Ok(Found::App(app, ready)) => Box::pin(adapter.supervise(*app, ready, stops)).await,
         Ok(Found::Stopped(stop)) => {
             tracing::info!(reason = %stop, "environment ends");
             adapter.leave(&stop, 0, stops).await
@@ -177,14 +186,14 @@ fn runtime_api_authority(environment: &Environment) -> Result<Authority, Runtime
 }
 
 /// 256 random bits.
-fn new_secret() -> std::io::Result<HeaderValue> {
+fn new_secret() -> io::Result<HeaderValue> {
     let mut bytes = [0_u8; 32];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
     let mut hex = String::with_capacity(64);
     for byte in bytes {
         let _ = write!(hex, "{byte:02x}");
     }
-    let mut secret = HeaderValue::try_from(hex).map_err(std::io::Error::other)?;
+    let mut secret = HeaderValue::try_from(hex).map_err(io::Error::other)?;
     secret.set_sensitive(true);
     Ok(secret)
 }

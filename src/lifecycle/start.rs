@@ -3,11 +3,12 @@
 //! there is none.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Adapter;
 use super::snapstart::SnapStartError;
@@ -17,6 +18,7 @@ use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
 use crate::app::process::{Exited, Launch, SpawnError, Stdio};
 use crate::app::readiness::NotReady;
 use crate::app::{App, AppClient};
+use crate::control::Control;
 use crate::failure::{Failure, error_type};
 use crate::handover::{Handover, Listener};
 use crate::logging::chain;
@@ -32,12 +34,16 @@ pub(super) enum StartError {
     NoCommand(#[from] NoCommand),
     #[error(transparent)]
     Port(#[from] PortError),
+    #[error(
+        "cannot listen for the app's word of background work; is STREAMGATE_CONTROL_PORT in use?"
+    )]
+    Control(#[source] io::Error),
     #[error(transparent)]
     Host(#[from] UnknownHost),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     #[error("cannot inherit standard input, output and error")]
-    Stdio(#[source] std::io::Error),
+    Stdio(#[source] io::Error),
     #[error("app {0} before it was ready{tail}", tail = Tail(&.0.stderr))]
     Exited(Exited),
     #[error(transparent)]
@@ -82,13 +88,13 @@ impl fmt::Display for Tail<'_> {
 
 /// What became of the start.
 pub(super) enum Found {
-    /// The app, which may still be coming up.
-    App(Box<App>),
+    /// The app, and since when it was found listening if it is ready already.
+    App(Box<App>, Option<Instant>),
     Stopped(Stop),
 }
 
 impl Adapter {
-    pub(super) fn start_entrypoint(&mut self, command: Command) -> Result<Found, StartError> {
+    pub(super) async fn start_entrypoint(&mut self, command: Command) -> Result<Found, StartError> {
         let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let environment = self.environment.clone();
         let stdio = Stdio::inherited().map_err(StartError::Stdio)?;
@@ -98,6 +104,7 @@ impl Adapter {
             directory,
             stdio,
         })
+        .await
     }
 
     /// The stub comes, and the app is ours to launch; or an app is found on its port, and we attach to it.
@@ -117,6 +124,10 @@ impl Adapter {
             );
         }
         let attached = App::attached(client);
+        if let Some(port) = self.settings.control_port {
+            let control = Control::bind(port).await.map_err(StartError::Control)?;
+            self.control = Some(control);
+        }
         let listens = async {
             if stub_is_expected {
                 sleep(STUB_GRACE).await;
@@ -135,14 +146,14 @@ impl Adapter {
             stop = stops.next() => Ok(Found::Stopped(stop)),
             (handover, stub) = listener.accept() => {
                 stops.set_stub(stub);
-                self.launch(self.launch_of(handover)?)
+                self.launch(self.launch_of(handover)?).await
             }
             ready = listens => {
-                ready?;
+                let listens_since = ready?;
                 tracing::info!(app.port = port, "attached to the app");
-                Ok(Found::App(Box::new(attached)))
+                Ok(Found::App(Box::new(attached), Some(listens_since)))
             }
-            () = init_ends => Ok(Found::App(Box::new(attached))),
+            () = init_ends => Ok(Found::App(Box::new(attached), None)),
         }
     }
 
@@ -163,7 +174,7 @@ impl Adapter {
         })
     }
 
-    fn launch(&mut self, mut launch: Launch) -> Result<Found, StartError> {
+    async fn launch(&mut self, mut launch: Launch) -> Result<Found, StartError> {
         // What Lambda withholds from extensions, such as how many invocations may come at once.
         self.environment = launch.environment.clone();
         let port = Port::choose(self.settings.port)?;
@@ -174,9 +185,15 @@ impl Adapter {
         if let Ok(secret) = self.event_secret.to_str() {
             launch.environment.set("STREAMGATE_EVENT_SECRET", secret);
         }
+        let control = Control::bind(self.settings.control_port.unwrap_or(0));
+        let control = control.await.map_err(StartError::Control)?;
+        let address = control.address().to_string();
+        launch.environment.set("STREAMGATE_CONTROL", address);
+        self.control = Some(control);
         let client = self.client(port.number)?;
         self.spawned_ms = Some(self.elapsed_ms());
-        Ok(Found::App(Box::new(App::launch(client, launch, port)?)))
+        let app = App::launch(client, launch, port)?;
+        Ok(Found::App(Box::new(app), None))
     }
 
     /// How the app is reached on this port.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The one loop of an environment: waits for what happens, asks [`Lifecycle`] what it means, and does that.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -108,16 +109,33 @@ enum End {
 
 impl Adapter {
     /// Keeps the app up and serves, until the environment ends; gives the code to exit with.
-    pub(super) async fn supervise(&self, app: App, mut stops: Stops) -> u8 {
+    pub(super) async fn supervise(
+        &self,
+        app: App,
+        listens_since: Option<Instant>,
+        mut stops: Stops,
+    ) -> u8 {
         let client = Rc::clone(app.client());
-        let mut keeper = Keeper::new(self, app);
+        let mut keeper = Keeper::new(self, app, listens_since);
         let health = Rc::clone(&keeper.health);
-        let (settings, secret) = (&self.settings, &self.event_secret);
         let pollers = Pollers::new(
-            Proxy::new(&self.runtime_api, &client, &health, settings, secret),
+            Proxy::new(
+                &self.runtime_api,
+                &client,
+                &health,
+                self.control.as_ref().map(|_| &self.background),
+                &self.settings,
+                &self.event_secret,
+            ),
             self.concurrency(),
         );
-        let mut polling = pin!(pollers.run());
+        let mut polling = pin!(async {
+            tokio::select! {
+                biased;
+                lost = pollers.run() => lost,
+                never = self.control() => match never {},
+            }
+        });
         let end = loop {
             let news = tokio::select! {
                 biased;
@@ -181,10 +199,10 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(adapter: &'a Adapter, app: App) -> Self {
+    fn new(adapter: &'a Adapter, app: App, listens_since: Option<Instant>) -> Self {
         Self {
             adapter,
-            check: Some(adapter.first_check(&app)),
+            check: Some(adapter.first_check(&app, listens_since)),
             app,
             health: Rc::default(),
             lifecycle: Lifecycle::new(adapter.settings.restart_limit),
@@ -290,11 +308,14 @@ impl Adapter {
     }
 
     /// The first check of an environment, which under SnapStart ends behind the snapshot.
-    fn first_check(&self, app: &App) -> Check<'_> {
+    fn first_check(&self, app: &App, listens_since: Option<Instant>) -> Check<'_> {
         let (client, group) = (Rc::clone(app.client()), app.group());
         Box::pin(async move {
             let ready = || async { self.until_ready(Rc::clone(&client), group).await };
-            let listens_since = ready().await?;
+            let listens_since = match listens_since {
+                Some(since) => since,
+                None => ready().await?,
+            };
             if self
                 .initialization_type()
                 .is_some_and(|kind| kind == "snap-start")
@@ -326,6 +347,14 @@ impl Adapter {
         let other = self.settings.readiness.port.map(|port| self.client(port));
         // The host is that of the app itself, so it resolves.
         other.and_then(Result::ok).unwrap_or(app)
+    }
+
+    /// Takes the app's word of background work.
+    async fn control(&self) -> Infallible {
+        match &self.control {
+            Some(control) => control.run(&self.background).await,
+            None => pending().await,
+        }
     }
 
     fn initialization_type(&self) -> Option<&OsStr> {

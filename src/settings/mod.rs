@@ -73,6 +73,10 @@ pub struct Settings {
     pub empty_body_pad: bool,
     /// Which responses are compressed.
     pub compression: Compression,
+    /// How long an app may go on behind its response.
+    pub background_max: Duration,
+    /// Port of the adapter's own address; `None`: any, for an app that it launches.
+    pub control_port: Option<u16>,
     /// Path to which a POST goes before a snapshot.
     pub snapstart_before_path: Option<String>,
     /// Path to which a POST goes after a restore.
@@ -233,6 +237,8 @@ impl Default for Settings {
             location_repair: false,
             empty_body_pad: false,
             compression: Compression::Off,
+            background_max: Duration::from_mins(15),
+            control_port: None,
             snapstart_before_path: None,
             snapstart_after_path: None,
             runtime_api_proxy: None,

@@ -262,6 +262,24 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::compression(v).map(|compression| s.compression = compression),
     },
     Var {
+        name: "BACKGROUND_MAX",
+        aliases: &[],
+        default: "15m; the invocation's deadline bounds it in any case",
+        help: "How long an app may go on behind its response, if it says so by `x-streamgate-background: SECONDS` or at \
+               `STREAMGATE_CONTROL`.",
+        is_secret: false,
+        set: |s, v| parse::duration(v).map(|most| s.background_max = most),
+    },
+    Var {
+        name: "CONTROL_PORT",
+        aliases: &[],
+        default: "launched app: any free port; attached app: none",
+        help: "Port on loopback at which the adapter takes an app's word of background work. A launched app finds host \
+               and port in `STREAMGATE_CONTROL`.",
+        is_secret: false,
+        set: |s, v| parse::port(v).map(|port| s.control_port = Some(port)),
+    },
+    Var {
         name: "SNAPSTART_BEFORE_PATH",
         aliases: &[],
         default: "none",
