@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,6 +96,10 @@ pub(crate) struct Cli {
     /// The function's memory size in MB, told to the function but not enforced
     #[arg(long, value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: u32,
+
+    /// How many invocations may be open at once; above 1 it is a managed instance
+    #[arg(long, value_name = "N", default_value = "1", value_parser = concurrency)]
+    concurrency: NonZeroU16,
 
     /// The function's name
     #[arg(long, value_name = "NAME", default_value = "local")]
@@ -190,6 +195,7 @@ impl Cli {
             },
             timeout: self.timeout,
             memory_mb: self.memory,
+            concurrency: self.concurrency,
             function_name: self.function_name,
             region: self.region,
             variables: self.variables,
@@ -215,6 +221,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| *seconds > 0.0 && *seconds <= MAX)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| format!("expected seconds above 0 and up to {MAX}"))
+}
+
+fn concurrency(text: &str) -> Result<NonZeroU16, String> {
+    // Each may hold two connections; a managed instance has 4,096 file descriptors (source: AWS page "Lambda quotas").
+    const MAX: u16 = 1024;
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroU16| count.get() <= MAX)
+        .ok_or_else(|| format!("expected a number from 1 to {MAX}"))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -8,7 +8,7 @@
 mod shared;
 mod shutdown;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
@@ -27,6 +27,8 @@ use crate::state::State;
 /// The on-demand limit for extensions, runtime and static code together
 /// (source: AWS page "Understanding the Lambda execution environment lifecycle").
 const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// The limit where init is not part of a request, unless the function's timeout is longer (source: same page).
+const LONG_INIT_LIMIT: Duration = Duration::from_secs(130);
 
 /// A started environment; dropping it closes its APIs and kills its processes.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(crate) struct Environment {
     generation: Generation,
     apis: tokio::task::JoinHandle<()>,
     /// How long init took, until a REPORT line has told it.
-    init: Option<Duration>,
+    init: Mutex<Option<Duration>>,
 }
 
 impl Environment {
@@ -54,28 +56,30 @@ impl Environment {
     ) -> Result<Self, Fault> {
         let began = Instant::now();
         let limit = match phase {
+            InitPhase::Init if sandbox.concurrency > 1 => LONG_INIT_LIMIT.max(sandbox.timeout),
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
         let shared = Arc::new(Shared::new(&sandbox));
         let apis = tokio::spawn(runtime_api::serve(listener, Arc::clone(&shared)));
         let generation = Generation::new(&sandbox);
-        let mut environment = Self {
+        let environment = Self {
             sandbox,
             shared,
             generation,
             apis,
-            init: None,
+            init: Mutex::new(None),
         };
         environment.journal().write(&Entry::InitStart {
             runtime: environment.sandbox.describe(),
         });
-        let outcome = tokio::time::timeout_at(began + limit, environment.init()).await;
+        let outcome = tokio::time::timeout_at(began + limit, environment.initialize()).await;
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
                 environment.journal().write(&Entry::InitDone { duration });
-                environment.init = Some(duration).filter(|_| phase == InitPhase::Init);
+                let told = Some(duration).filter(|_| phase == InitPhase::Init);
+                *environment.init() = told;
                 return Ok(environment);
             }
             Ok(Err(fault)) => fault,
@@ -100,7 +104,7 @@ impl Environment {
 
     /// Extensions first, and the runtime process only when all of them have registered
     /// (source: RIE `internal/lambda/rapid/handlers.go`, doInit).
-    async fn init(&self) -> Result<(), Fault> {
+    async fn initialize(&self) -> Result<(), Fault> {
         for program in &self.sandbox.extensions {
             self.shared
                 .apply_always(|state| state.expect_extension(&program.name));
@@ -117,6 +121,10 @@ impl Environment {
         self.or_fault(self.shared.until(State::init_done)).await?;
         self.shared.apply_always(State::close_registration);
         Ok(())
+    }
+
+    fn init(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
+        self.init.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn or_fault(&self, awaited: impl Future<Output = ()>) -> Result<(), Fault> {
@@ -139,40 +147,44 @@ impl Environment {
     ///
     /// # Cancel safety
     /// After a drop the invocation stays open; only [`Environment::stop`] makes sense then.
-    pub(crate) async fn invoke(
-        &mut self,
-        invocation: Invocation,
-        began: Instant,
-    ) -> Result<(), Fault> {
+    pub(crate) async fn invoke(&self, invocation: Invocation, began: Instant) -> Result<(), Fault> {
         let request_id = invocation.request_id.to_string();
         let deadline = began + self.sandbox.timeout;
         let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
         self.journal().write(&Entry::Start {
             request_id: request_id.clone(),
         });
-        self.shared
+        let sequence = self
+            .shared
             .apply_always(|state| state.begin(invocation, epoch_millis(deadline_at)));
         let outcome = tokio::select! {
             // A finished invocation counts as such, even if the next thing that happens is already known.
             biased;
-            () = self.shared.until(State::invocation_done) => Ok(()),
+            () = self.shared.until(|state| state.invocation_done(sequence)) => Ok(()),
             fault = self.shared.fault() => Err(fault),
             () = tokio::time::sleep_until(deadline) => Err(Fault::Timeout(self.sandbox.timeout)),
         };
         if let Err(fault) = &outcome {
             let error = InvocationError::from(fault);
-            self.shared.abort(&error);
+            self.shared.abort(sequence, &error);
             self.journal().write(&Entry::InvocationFailed {
                 request_id: request_id.clone(),
                 error,
             });
-        } else {
-            self.shared.apply_always(State::end_invocation);
+        }
+        // A managed instance goes on: the others that are open have time left.
+        let goes_on = match &outcome {
+            Ok(()) => true,
+            Err(fault) => fault.is_timeout() && self.sandbox.concurrency > 1,
+        };
+        if goes_on {
+            self.shared
+                .apply_always(|state| state.end_invocation(sequence));
         }
         self.journal().write(&Entry::End {
             request_id: request_id.clone(),
         });
-        let init = self.init.take();
+        let init = self.init().take();
         self.journal().write(&Entry::Report {
             request_id,
             duration: began.elapsed(),
@@ -186,7 +198,7 @@ impl Environment {
                 }
             }),
         });
-        outcome
+        if goes_on { Ok(()) } else { outcome }
     }
 }
 

@@ -71,7 +71,8 @@ impl Refusal {
         match self {
             Self::Name => "Extension.InvalidExtensionName",
             Self::Format(_) => "InvalidRequestFormat",
-            Self::EventType(_) | Self::State(RegisterError::InternalShutdown(_)) => {
+            Self::EventType(_)
+            | Self::State(RegisterError::InternalShutdown(_) | RegisterError::ManagedEvent(_)) => {
                 "Extension.InvalidEventType"
             }
             Self::MissingIdentifier => "Extension.MissingExtensionIdentifier",

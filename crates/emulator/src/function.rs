@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The function: takes invocations in turn and sees to it that there is an environment for each.
 //!
-//! One environment for now, so requests queue where the service would start a second one.
+//! One environment, so requests queue where the service would start a second one.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -25,6 +27,13 @@ pub(crate) struct Function {
     pub(crate) listener: Arc<TcpListener>,
 }
 
+/// An invocation that is over, or whose environment has to be.
+struct Finished {
+    outcome: Result<(), Fault>,
+    /// Dropped when the environment is done with the invocation.
+    _guard: Option<oneshot::Sender<Infallible>>,
+}
+
 impl Function {
     /// Serves until `stop` resolves or all fronts are gone, then shuts the environment down in order.
     ///
@@ -40,21 +49,30 @@ impl Function {
             started = self.start(InitPhase::Init) => started.ok(),
             _ = &mut stop => return,
         };
+        let mut running = FuturesUnordered::new();
         loop {
             let mut invocation = tokio::select! {
                 biased;
                 _ = &mut stop => break,
-                fault = fault_of(environment.as_ref()) => {
+                Some(finished) = running.next() => {
+                    if let Finished { outcome: Err(fault), _guard } = finished {
+                        // The fault is that of all who are in this environment.
+                        let _others: Vec<_> = running.by_ref().collect().await;
+                        self.reset(environment.take(), &fault).await;
+                    }
+                    continue;
+                }
+                fault = fault_of(environment.as_deref()), if running.is_empty() => {
                     self.reset(environment.take(), &fault).await;
                     continue;
                 }
-                next = invocations.recv() => match next {
+                next = invocations.recv(), if running.len() < self.sandbox.concurrency => match next {
                     Some(invocation) => invocation,
                     None => break,
                 },
             };
             let began = Instant::now();
-            let mut current = if let Some(current) = environment.take() {
+            let current = if let Some(current) = &environment {
                 current
             } else {
                 let started = tokio::select! {
@@ -62,26 +80,22 @@ impl Function {
                     _ = &mut stop => return,
                 };
                 match started {
-                    Ok(started) => started,
+                    Ok(started) => environment.insert(started),
                     Err(fault) => {
                         let _ = invocation.reply_to.send(Answer::Failed((&fault).into()));
                         continue;
                     }
                 }
             };
-            let guard = invocation.guard.take();
-            tokio::select! {
-                outcome = current.invoke(invocation, began) => match outcome {
-                    Ok(()) => environment = Some(current),
-                    Err(fault) => self.reset(Some(current), &fault).await,
-                },
-                _ = &mut stop => {
-                    environment = Some(current);
-                    break;
+            let (current, guard) = (Arc::clone(current), invocation.guard.take());
+            running.push(async move {
+                Finished {
+                    outcome: current.invoke(invocation, began).await,
+                    _guard: guard,
                 }
-            }
-            drop(guard);
+            });
         }
+        drop(running);
         if let Some(environment) = environment {
             self.sandbox.journal.write(&Entry::Stopping {
                 reason: SPINDOWN,
@@ -91,11 +105,13 @@ impl Function {
         }
     }
 
-    async fn start(&self, phase: InitPhase) -> Result<Environment, Fault> {
-        Environment::start(Arc::clone(&self.sandbox), Arc::clone(&self.listener), phase).await
+    async fn start(&self, phase: InitPhase) -> Result<Arc<Environment>, Fault> {
+        let (sandbox, listener) = (Arc::clone(&self.sandbox), Arc::clone(&self.listener));
+        let started = Environment::start(sandbox, listener, phase).await?;
+        Ok(Arc::new(started))
     }
 
-    async fn reset(&self, environment: Option<Environment>, fault: &Fault) {
+    async fn reset(&self, environment: Option<Arc<Environment>>, fault: &Fault) {
         let reason = fault.shutdown_reason();
         self.sandbox.journal.write(&Entry::Stopping {
             reason,

@@ -135,9 +135,19 @@ async fn next(shared: &Shared) -> ApiResponse {
     if let Err(refusal) = shared.apply(State::next) {
         return refuse(&refusal);
     }
+    let _waiting = Waiting(shared);
     shared
         .poll(|state| state.deliver().map(|open| event(shared, open)))
         .await
+}
+
+/// A poll that waits; it is over when it is answered, or dropped with its connection.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.apply(State::poll_over);
+    }
 }
 
 /// The answer to `next`: the event, and what Lambda tells about it in headers.
@@ -241,10 +251,15 @@ fn echo(headers: &http::HeaderMap) -> Option<&str> {
 
 fn refuse(refusal: &Refusal) -> ApiResponse {
     let (status, error_type) = match refusal {
-        Refusal::RequestId(_) => (StatusCode::BAD_REQUEST, "InvalidRequestID"),
+        // Source for the second: RIE-LMI `rapi/handler/invocationresponse.go`.
+        Refusal::RequestId(_) | Refusal::Answered(_) => {
+            (StatusCode::BAD_REQUEST, "InvalidRequestID")
+        }
         Refusal::Transition { .. } => (StatusCode::FORBIDDEN, "InvalidStateTransition"),
         // Source: aws-lambda-rust-runtime PR #1159; the error type is RIE-LMI's for a late answer.
-        Refusal::Stale(_) => (StatusCode::GONE, "InvokeTimeout"),
+        Refusal::Stale(_) | Refusal::Late(_) => (StatusCode::GONE, "InvokeTimeout"),
+        // Source: RIE-LMI `rapi/handler/invocationnext.go`.
+        Refusal::TooManyPolls(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
     };
     wire::refused(status, error_type, &refusal)
 }

@@ -87,6 +87,8 @@ pub(crate) struct Sandbox {
     pub(crate) handler: String,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u32,
+    /// How many invocations may be open at once.
+    pub(crate) concurrency: usize,
     address: SocketAddr,
     runtime: Command,
     runtime_variables: BTreeMap<OsString, OsString>,
@@ -153,6 +155,7 @@ impl Sandbox {
             },
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
+            concurrency: settings.concurrency.get().into(),
             address,
             runtime,
             extension_variables: variables::of_extension(&runtime_variables),

@@ -8,6 +8,7 @@ mod front_kind;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -125,6 +126,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// The function's memory size in MB; told to the function, not enforced.
     pub memory_mb: u32,
+    /// How many invocations the environment may have open at once. Above 1 it is a managed instance, which keeps as
+    /// many polls waiting.
+    pub concurrency: NonZeroU16,
     /// The function's name.
     pub function_name: String,
     /// The region, for ARNs, the URL's domain and the environment variables.
@@ -140,7 +144,7 @@ pub struct Settings {
 
 impl Settings {
     /// Settings with the defaults of `streamgate-local` for a function of this shape: a function URL on port 9000 of
-    /// 127.0.0.1, `RESPONSE_STREAM`, 60 s, 128 MB, nothing inherited.
+    /// 127.0.0.1, `RESPONSE_STREAM`, 60 s, 128 MB, one invocation at a time, nothing inherited.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         Self {
@@ -157,6 +161,7 @@ impl Settings {
             broken_streams: BrokenStreams::default(),
             timeout: Duration::from_mins(1),
             memory_mb: 128,
+            concurrency: NonZeroU16::MIN,
             function_name: "local".to_owned(),
             region: "us-east-1".to_owned(),
             variables: Vec::new(),

@@ -4,8 +4,14 @@
 //! Pure: no clock, no socket, no process. A transition is refused unless it is listed; the lists follow AWS's Runtime
 //! Interface Emulator, `internal/lambda/core/states.go` and `externalagent_states.go`. The two APIs, the process
 //! watchers and the lifecycle all change the same [`State`] and wait for what the others made of it.
+//!
+//! With one invocation at a time the runtime is in a loop, and its state says which call comes next. Of a managed
+//! instance, which has several open, each has its own state ([`managed`]).
 
 mod extensions;
+mod managed;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -72,11 +78,20 @@ pub(crate) enum Refusal {
     },
     #[error("no open invocation has the request id {0:?}")]
     RequestId(String),
-    #[error("invocation id {0:?} belongs to an earlier attempt")]
+    #[error("invocation id {0:?} belongs to another attempt")]
     Stale(String),
+    /// Managed instances only.
+    #[error("invocation {0} was answered already")]
+    Answered(String),
+    /// Managed instances only.
+    #[error("invocation {0} has timed out")]
+    Late(String),
+    /// Managed instances only.
+    #[error("{0} calls of /runtime/invocation/next are waiting already")]
+    TooManyPolls(usize),
 }
 
-/// The invocation that the environment is working on.
+/// An invocation that the environment is working on.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) sequence: u64,
@@ -86,7 +101,12 @@ pub(crate) struct Open {
     pub(crate) event: Bytes,
     pub(crate) deadline_ms: u64,
     mode: InvokeMode,
+    /// A poll has got it.
+    delivered: bool,
+    /// Taken by the answer.
     reply_to: Option<oneshot::Sender<Answer>>,
+    /// The answer was consumed to its end.
+    sent: bool,
     /// Why the environment gave the invocation up: a response still under way is to be broken off.
     aborted: Option<InvocationError>,
 }
@@ -110,9 +130,15 @@ pub(crate) struct Shutdown {
 #[derive(Debug)]
 pub(crate) struct State {
     runtime: RuntimeState,
+    /// How many invocations may be open at once; above 1 it is a managed instance.
+    concurrency: usize,
+    /// Polls that wait for an event; counted of managed instances only.
+    polls: usize,
     extensions: Vec<Extension>,
     registration_open: bool,
-    open: Option<Open>,
+    open: Vec<Open>,
+    /// Request ids of a managed instance's last invocations that timed out.
+    timed_out: VecDeque<Uuid>,
     sequence: u64,
     pub(crate) init_error: Option<ReportedError>,
     pub(crate) shutdown: Option<Shutdown>,
@@ -121,12 +147,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(concurrency: usize) -> Self {
         Self {
             runtime: RuntimeState::Started,
+            concurrency,
+            polls: 0,
             extensions: Vec::new(),
             registration_open: true,
-            open: None,
+            open: Vec::new(),
+            timed_out: VecDeque::new(),
             sequence: 0,
             init_error: None,
             shutdown: None,
@@ -143,50 +172,65 @@ impl State {
         Ok(())
     }
 
-    /// The runtime asks for an event; it waits with [`State::deliver`].
+    /// The runtime asks for an event; it waits with [`State::deliver`], until [`State::poll_over`].
     pub(crate) fn next(&mut self) -> Result<(), Refusal> {
+        if self.is_managed() {
+            return self.managed_next();
+        }
         self.runtime_call(RuntimeCall::Next)
     }
 
-    /// Hands the open invocation to a waiting `next`, if there is one to hand out.
-    pub(crate) fn deliver(&mut self) -> Option<&Open> {
-        // An answered invocation stays open until the extensions are done with it, but is not handed out again.
-        let waiting = self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.aborted.is_none() && open.reply_to.is_some());
-        if !waiting || self.runtime_call(RuntimeCall::Delivered).is_err() {
-            return None;
-        }
-        self.open.as_ref()
+    /// A poll got its event, or its connection has gone. `Err` where nobody counts them.
+    pub(crate) fn poll_over(&mut self) -> Result<(), ()> {
+        self.polls = self.polls.checked_sub(1).ok_or(())?;
+        Ok(())
     }
 
-    /// Lets a response (or an error) for the open invocation in.
+    /// Hands an open invocation to a waiting `next`, if there is one to hand out.
+    pub(crate) fn deliver(&mut self) -> Option<&Open> {
+        let managed = self.is_managed();
+        // An answered invocation stays open until the extensions are done with it, but is not handed out again.
+        let waiting = self.open.iter().position(|open| {
+            open.aborted.is_none() && open.reply_to.is_some() && !(managed && open.delivered)
+        })?;
+        if !managed {
+            self.runtime_call(RuntimeCall::Delivered).ok()?;
+        }
+        let open = self.open.get_mut(waiting)?;
+        open.delivered = true;
+        Some(open)
+    }
+
+    /// Lets a response (or an error) for an open invocation in.
     pub(crate) fn accept(
         &mut self,
         call: RuntimeCall,
         request_id: &str,
         attempt_id: Option<&str>,
     ) -> Result<Accepted, Refusal> {
-        let state = self.runtime;
+        let (state, managed) = (self.runtime, self.is_managed());
         let Some(open) = self
             .open
-            .as_mut()
-            .filter(|open| open.request_id.to_string() == request_id)
+            .iter_mut()
+            .find(|open| open.request_id.to_string() == request_id)
         else {
-            return Err(Refusal::RequestId(request_id.to_owned()));
+            return Err(self.not_open(request_id));
         };
         if let Some(echo) = attempt_id.filter(|echo| *echo != open.attempt_id.to_string()) {
             return Err(Refusal::Stale(echo.to_owned()));
         }
-        let next = state
-            .after(call)
-            .ok_or(Refusal::Transition { state, call })?;
-        let reply_to = open
-            .reply_to
-            .take()
-            .ok_or(Refusal::Transition { state, call })?;
-        self.runtime = next;
+        let refusal = || Refusal::Transition { state, call };
+        let reply_to = if managed {
+            open.reply_to.take().ok_or_else(|| match open.aborted {
+                Some(_) => Refusal::Late(request_id.to_owned()),
+                None => Refusal::Answered(request_id.to_owned()),
+            })?
+        } else {
+            let next = state.after(call).ok_or_else(refusal)?;
+            let reply_to = open.reply_to.take().ok_or_else(refusal)?;
+            self.runtime = next;
+            reply_to
+        };
         Ok(Accepted {
             sequence: open.sequence,
             mode: open.mode,
@@ -196,14 +240,19 @@ impl State {
 
     /// The body of the accepted response was consumed.
     pub(crate) fn sent(&mut self, sequence: u64) -> Result<(), Refusal> {
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.sequence == sequence)
-        {
-            self.runtime_call(RuntimeCall::Sent)?;
+        let managed = self.is_managed();
+        let Some(open) = self.opened(sequence) else {
+            return Ok(());
+        };
+        open.sent = true;
+        if managed {
+            return Ok(());
         }
-        Ok(())
+        self.runtime_call(RuntimeCall::Sent)
+    }
+
+    fn opened(&mut self, sequence: u64) -> Option<&mut Open> {
+        self.open.iter_mut().find(|open| open.sequence == sequence)
     }
 
     /// The runtime says that it cannot start; the environment falls when a process exits.
@@ -247,10 +296,10 @@ impl State {
         self.registration_open = false;
     }
 
-    /// Opens an invocation for the runtime and the INVOKE extensions.
-    pub(crate) fn begin(&mut self, invocation: Invocation, deadline_ms: u64) {
+    /// Opens an invocation for the runtime and the INVOKE extensions; gives its sequence number.
+    pub(crate) fn begin(&mut self, invocation: Invocation, deadline_ms: u64) -> u64 {
         self.sequence += 1;
-        self.open = Some(Open {
+        self.open.push(Open {
             sequence: self.sequence,
             request_id: invocation.request_id,
             attempt_id: invocation.attempt_id,
@@ -258,41 +307,59 @@ impl State {
             event: invocation.event,
             deadline_ms,
             mode: invocation.mode,
+            delivered: false,
             reply_to: Some(invocation.reply_to),
+            sent: false,
             aborted: None,
         });
+        self.sequence
     }
 
     /// An invocation is over when it was answered, the runtime waits for the next one, and so does every extension
-    /// that was told of it (source: RIE `internal/lambda/rapid/handlers.go`, doInvoke).
-    pub(crate) fn invocation_done(&self) -> bool {
-        let answered = self
-            .open
-            .as_ref()
-            .is_none_or(|open| open.reply_to.is_none());
+    /// that was told of it (source: RIE `internal/lambda/rapid/handlers.go`, doInvoke). That of a managed instance is
+    /// over with its answer.
+    pub(crate) fn invocation_done(&self, sequence: u64) -> bool {
+        let open = self.open.iter().find(|open| open.sequence == sequence);
+        if self.is_managed() {
+            return open.is_none_or(|open| open.sent);
+        }
         let extensions_done = self
             .extensions
             .iter()
             .filter(|extension| extension.wants_invoke())
-            .all(|extension| extension.done_with(self.sequence));
-        answered && self.runtime == RuntimeState::Ready && extensions_done
+            .all(|extension| extension.done_with(sequence));
+        open.is_none_or(|open| open.reply_to.is_none())
+            && self.runtime == RuntimeState::Ready
+            && extensions_done
     }
 
-    pub(crate) fn end_invocation(&mut self) {
-        self.open = None;
+    pub(crate) fn end_invocation(&mut self, sequence: u64) {
+        self.open.retain(|open| open.sequence != sequence);
     }
 
-    /// Gives the open invocation up; returns where its answer is awaited, if none was begun.
-    /// The first reason stays.
-    pub(crate) fn abort(&mut self, reason: &InvocationError) -> Option<oneshot::Sender<Answer>> {
-        let open = self.open.as_mut()?;
+    /// Gives an open invocation up; returns where its answer is awaited, if none was begun. The first reason stays.
+    pub(crate) fn abort(
+        &mut self,
+        sequence: u64,
+        reason: &InvocationError,
+    ) -> Option<oneshot::Sender<Answer>> {
+        let open = self.opened(sequence)?;
         open.aborted.get_or_insert_with(|| reason.clone());
-        open.reply_to.take()
+        let (request_id, reply_to) = (open.request_id, open.reply_to.take());
+        if self.is_managed() && matches!(reason, InvocationError::TimedOut(_)) {
+            self.remember_late(request_id);
+        }
+        reply_to
+    }
+
+    /// Sequence numbers of the open invocations.
+    pub(crate) fn open(&self) -> impl Iterator<Item = u64> {
+        self.open.iter().map(|open| open.sequence)
     }
 
     /// Why the invocation of this sequence number was given up, if it was.
     pub(crate) fn abort_reason(&self, sequence: u64) -> Option<InvocationError> {
-        match self.open.as_ref().filter(|open| open.sequence == sequence) {
+        match self.open.iter().find(|open| open.sequence == sequence) {
             Some(open) => open.aborted.clone(),
             None => Some(InvocationError::sandbox_failure("the invocation is over")),
         }

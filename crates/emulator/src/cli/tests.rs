@@ -47,6 +47,8 @@ fn what_does_not_parse_is_named() {
         ("--invoke-mode STREAM -- x", "STREAM"),
         ("--env NOVALUE -- x", "NOVALUE"),
         ("--memory 12 -- x", "12"),
+        ("--concurrency 0 -- x", "from 1 to 1024"),
+        ("--concurrency many -- x", "'many'"),
         ("--zip app", "--handler"),
         ("--os-only -- x", "--zip"),
         ("--image-attach --opt o --adapter a -- x", "--adapter a"),

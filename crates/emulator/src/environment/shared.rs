@@ -23,7 +23,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
         Self {
-            state: watch::Sender::new(State::new()),
+            state: watch::Sender::new(State::new(sandbox.concurrency)),
             journal: sandbox.journal.clone(),
             function_arn: sandbox.function_arn.clone(),
             function_name: sandbox.function_name.clone(),
@@ -112,10 +112,17 @@ impl Shared {
         reason.unwrap_or(InvocationError::Truncated)
     }
 
-    /// Gives the open invocation up: a waiting front gets the error, a response under way is broken off.
-    pub(crate) fn abort(&self, error: &InvocationError) {
-        if let Some(reply_to) = self.apply_always(|state| state.abort(error)) {
+    /// Gives an open invocation up: a waiting front gets the error, a response under way is broken off.
+    pub(crate) fn abort(&self, sequence: u64, error: &InvocationError) {
+        if let Some(reply_to) = self.apply_always(|state| state.abort(sequence, error)) {
             let _ = reply_to.send(Answer::Failed(error.clone()));
+        }
+    }
+
+    /// Gives up whatever is open.
+    pub(crate) fn abort_all(&self, error: &InvocationError) {
+        for sequence in self.peek(|state| state.open().collect::<Vec<_>>()) {
+            self.abort(sequence, error);
         }
     }
 }

@@ -31,7 +31,7 @@ impl Environment {
     /// Shuts the environment down in order and resolves when all its processes are gone.
     ///
     /// A response that is still under way may use the runtime's share; what is left of it is then cut.
-    pub(crate) async fn stop(self, reason: &'static str) {
+    pub(crate) async fn stop(&self, reason: &'static str) {
         let began = Instant::now();
         self.shared.apply_always(State::stop);
         let (external, internal) = self.shared.peek(|state| {
@@ -54,7 +54,7 @@ impl Environment {
                 self.stop_extensions(reason, began + TOTAL_BUDGET).await;
             }
         }
-        self.shared.abort(&InvocationError::sandbox_failure(
+        self.shared.abort_all(&InvocationError::sandbox_failure(
             "environment was shut down",
         ));
         self.generation.kill_all();

@@ -21,7 +21,7 @@ use crate::environment::Shared;
 use crate::invocation::{Answer, InvocationError, Piece, ReportedError, StreamEnd};
 use crate::journal::Entry;
 use crate::settings::InvokeMode;
-use crate::state::RuntimeCall;
+use crate::state::{Refusal, RuntimeCall};
 use crate::wire::{self, ApiResponse};
 
 /// Largest buffered response: 6 MiB and 100 bytes (source: RIE `internal/lambda/interop/model.go`).
@@ -152,7 +152,7 @@ impl Post {
             Err(reason) => {
                 // The client may be slow; the environment does not wait for it, closing the hand-over cuts as well.
                 let _ = hand_over.try_send(Piece::End(StreamEnd::Cut(reason)));
-                return Err(Dropped);
+                return self.given_up();
             }
         };
         let truncated = matches!(end, StreamEnd::Cut(_));
@@ -161,7 +161,7 @@ impl Post {
         }
         tokio::select! {
             _ = hand_over.send(Piece::End(end)) => {}
-            _ = self.shared.aborted(self.sequence) => return Err(Dropped),
+            _ = self.shared.aborted(self.sequence) => return self.given_up(),
         }
         Ok(self.sent(if truncated {
             truncated_response()
@@ -210,7 +210,7 @@ impl Post {
                 }
                 Read::Aborted(reason) => {
                     let _ = reply_to.send(Answer::Failed(reason));
-                    return Err(Dropped);
+                    return self.given_up();
                 }
             }
         };
@@ -219,6 +219,14 @@ impl Post {
         }
         let _ = reply_to.send(answer);
         Ok(self.sent(response))
+    }
+
+    /// The environment goes down, or goes on without this invocation.
+    fn given_up(&self) -> Result<ApiResponse, Dropped> {
+        if self.shared.peek(|state| state.is_late(&self.request_id)) {
+            return Ok(refuse(&Refusal::Late(self.request_id.clone())));
+        }
+        Err(Dropped)
     }
 
     /// Takes the runtime on to its next poll.

@@ -118,7 +118,16 @@ pub(super) fn of_runtime(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         &settings.memory_mb.to_string(),
     );
-    set("AWS_LAMBDA_INITIALIZATION_TYPE", &"on-demand");
+    let initialization = if settings.concurrency.get() > 1 {
+        set(
+            "AWS_LAMBDA_MAX_CONCURRENCY",
+            &settings.concurrency.to_string(),
+        );
+        "lambda-managed-instances"
+    } else {
+        "on-demand"
+    };
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", &initialization);
     set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
     set("AWS_LAMBDA_LOG_STREAM_NAME", &"local/[$LATEST]0");
     set("AWS_LAMBDA_RUNTIME_API", &api);
@@ -233,6 +242,21 @@ mod tests {
             get(&variables, "AWS_LAMBDA_RUNTIME_API").as_deref(),
             Some("127.0.0.1:7")
         );
+    }
+
+    #[test]
+    fn a_managed_instance_is_told_its_concurrency_and_its_extensions_are_not() {
+        let mut settings = zip(ZipRuntime::Managed);
+        settings.concurrency = 4.try_into().unwrap();
+        let variables = of_runtime(&settings, "a:1", None);
+        for (name, value) in [
+            ("AWS_LAMBDA_MAX_CONCURRENCY", "4"),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances"),
+        ] {
+            assert_eq!(get(&variables, name).as_deref(), Some(value), "{name}");
+        }
+        let extension = of_extension(&variables);
+        assert_eq!(get(&extension, "AWS_LAMBDA_MAX_CONCURRENCY"), None);
     }
 
     #[test]

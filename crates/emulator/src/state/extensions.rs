@@ -104,6 +104,9 @@ pub(crate) enum RegisterError {
     TooMany,
     #[error("internal extension {0:?} cannot subscribe to SHUTDOWN")]
     InternalShutdown(String),
+    /// Managed instances only.
+    #[error("extension {0:?} cannot subscribe to INVOKE where invocations overlap")]
+    ManagedEvent(String),
     #[error("extension {0:?} is registered already")]
     Taken(String),
     #[error("unknown extension identifier {0}")]
@@ -137,6 +140,10 @@ impl State {
         name: &str,
         events: Vec<EventKind>,
     ) -> Result<Uuid, RegisterError> {
+        // Source: RIE-LMI `rapi/handler/agentregister.go`.
+        if self.is_managed() && events.contains(&EventKind::Invoke) {
+            return Err(RegisterError::ManagedEvent(name.to_owned()));
+        }
         if let Some(known) = self
             .extensions
             .iter_mut()
@@ -185,7 +192,8 @@ impl State {
     /// Hands an event to a waiting extension, if there is one that it subscribed to and has not seen.
     pub(crate) fn deliver_to(&mut self, id: Uuid) -> Option<ExtensionEvent<'_>> {
         let (shutdown, sequence) = (self.shutdown, self.sequence);
-        let open = self.open.as_ref().filter(|open| open.aborted.is_none());
+        // Several are open only where no extension hears of them.
+        let open = self.open.first().filter(|open| open.aborted.is_none());
         let extension = self
             .extensions
             .iter_mut()

@@ -14,14 +14,14 @@ const STATES: [RuntimeState; 7] = [
 
 /// Lets a runtime poll and an invocation begin.
 fn running() -> (State, oneshot::Receiver<Answer>, String) {
-    let mut state = State::new();
+    let mut state = State::new(1);
     state.next().unwrap();
     let (answer, id) = begin(&mut state);
     assert!(state.deliver().is_some());
     (state, answer, id)
 }
 
-fn begin(state: &mut State) -> (oneshot::Receiver<Answer>, String) {
+pub(super) fn begin(state: &mut State) -> (oneshot::Receiver<Answer>, String) {
     let (reply_to, answer) = oneshot::channel();
     let request_id = Uuid::new_v4();
     let invocation = Invocation {
@@ -79,10 +79,10 @@ fn a_second_poll_gets_the_same_event_until_it_is_answered() {
     assert_eq!(state.deliver().unwrap().request_id.to_string(), id);
     let accepted = state.accept(RuntimeCall::Response, &id, None).unwrap();
     state.sent(accepted.sequence).unwrap();
-    assert!(!state.invocation_done());
+    assert!(!state.invocation_done(1));
     state.next().unwrap();
     assert!(state.deliver().is_none());
-    assert!(state.invocation_done());
+    assert!(state.invocation_done(1));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn an_answer_has_to_name_the_open_invocation_and_its_attempt() {
 
 #[test]
 fn an_invocation_lasts_until_its_extensions_poll_again() {
-    let mut state = State::new();
+    let mut state = State::new(1);
     state.expect_extension("telemetry");
     let id = state
         .register("telemetry", vec![EventKind::Invoke])
@@ -132,14 +132,14 @@ fn an_invocation_lasts_until_its_extensions_poll_again() {
     let accepted = state.accept(RuntimeCall::Response, &request, None).unwrap();
     state.sent(accepted.sequence).unwrap();
     state.next().unwrap();
-    assert!(!state.invocation_done());
+    assert!(!state.invocation_done(1));
     state.extension_next(id).unwrap();
-    assert!(state.invocation_done());
+    assert!(state.invocation_done(1));
 }
 
 #[test]
 fn an_extension_that_was_not_told_yet_is_not_done() {
-    let mut state = State::new();
+    let mut state = State::new(1);
     let id = state.register("inner", vec![EventKind::Invoke]).unwrap();
     state.extension_next(id).unwrap();
     state.next().unwrap();
@@ -148,12 +148,12 @@ fn an_extension_that_was_not_told_yet_is_not_done() {
     let accepted = state.accept(RuntimeCall::Response, &request, None).unwrap();
     state.sent(accepted.sequence).unwrap();
     state.next().unwrap();
-    assert!(!state.invocation_done());
+    assert!(!state.invocation_done(1));
 }
 
 #[test]
 fn registration_follows_the_rules_for_each_kind() {
-    let mut state = State::new();
+    let mut state = State::new(1);
     state.expect_extension("outer");
     let both = || vec![EventKind::Invoke, EventKind::Shutdown];
     state.register("outer", both()).unwrap();
@@ -184,7 +184,7 @@ fn registration_follows_the_rules_for_each_kind() {
 
 #[test]
 fn shutdown_reaches_only_who_subscribed() {
-    let mut state = State::new();
+    let mut state = State::new(1);
     state.expect_extension("takes");
     state.expect_extension("leaves");
     let takes = state.register("takes", vec![EventKind::Shutdown]).unwrap();
@@ -207,10 +207,10 @@ fn an_abandoned_invocation_keeps_its_first_reason() {
     let (mut state, _answer, id) = running();
     let accepted = state.accept(RuntimeCall::Response, &id, None).unwrap();
     assert_eq!(state.abort_reason(accepted.sequence), None);
-    assert!(state.abort(&InvocationError::Truncated).is_none());
+    assert!(state.abort(1, &InvocationError::Truncated).is_none());
     assert!(
         state
-            .abort(&InvocationError::sandbox_failure("later"))
+            .abort(1, &InvocationError::sandbox_failure("later"))
             .is_none()
     );
     assert_eq!(
@@ -222,7 +222,7 @@ fn an_abandoned_invocation_keeps_its_first_reason() {
 
 #[test]
 fn the_first_fault_stays_and_a_reported_init_error_explains_an_exit() {
-    let mut state = State::new();
+    let mut state = State::new(1);
     let exit = |status: &str| Fault::RuntimeExit {
         status: status.into(),
     };
@@ -236,7 +236,7 @@ fn the_first_fault_stays_and_a_reported_init_error_explains_an_exit() {
     state.fail(exit("2"));
     assert_eq!(state.fault(), Some(Fault::RuntimeInitError(reported)));
 
-    let mut stopping = State::new();
+    let mut stopping = State::new(1);
     stopping.stop();
     stopping.fail(exit("0"));
     assert_eq!(stopping.fault(), None);

@@ -285,6 +285,8 @@ impl Socket {
                 count > 0
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // The signal of a process that ended; a read with a timeout is not taken up again by itself.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.fill(),
             Err(error) => panic!(
                 "reading: {error}, after {:?}",
                 String::from_utf8_lossy(&self.held)
