@@ -19,7 +19,8 @@ use streamgate_emulator::{
 #[derive(Debug, Parser)]
 #[expect(
     clippy::doc_markdown,
-    reason = "these comments are the help text of a terminal"
+    clippy::struct_excessive_bools,
+    reason = "these comments are the help text of a terminal, and each of these a switch"
 )]
 #[command(name = "streamgate-local", version, override_usage = USAGE)]
 pub(crate) struct Cli {
@@ -96,6 +97,10 @@ pub(crate) struct Cli {
     /// The function's memory size in MB, told to the function but not enforced
     #[arg(long, value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: u32,
+
+    /// Stop every process of the environment (SIGSTOP) between invocations, as the service does (Linux)
+    #[arg(long)]
+    freeze: bool,
 
     /// How many invocations may be open at once; above 1 it is a managed instance
     #[arg(long, value_name = "N", default_value = "1", value_parser = concurrency)]
@@ -196,6 +201,8 @@ impl Cli {
             timeout: self.timeout,
             memory_mb: self.memory,
             concurrency: self.concurrency,
+            freeze: self.freeze,
+            adopt_orphans: true,
             function_name: self.function_name,
             region: self.region,
             variables: self.variables,

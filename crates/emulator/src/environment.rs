@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::invocation::{Invocation, InvocationError};
 use crate::journal::{Entry, InitPhase, Journal};
 use crate::runtime_api;
-use crate::sandbox::{Generation, Sandbox};
+use crate::sandbox::{Freeze, Generation, Sandbox};
 use crate::state::State;
 
 /// The on-demand limit for extensions, runtime and static code together
@@ -137,6 +137,28 @@ impl Environment {
     /// Resolves when a process exits although no invocation is open.
     pub(crate) async fn fault(&self) -> Fault {
         self.shared.fault().await
+    }
+
+    /// Resolves when nobody in the environment has anything to do but wait.
+    pub(crate) async fn idle(&self) {
+        self.shared.until(State::is_idle).await;
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.generation.is_frozen()
+    }
+
+    /// Stops all processes.
+    pub(crate) async fn freeze(&self) {
+        let Freeze { stopped, running } = self.generation.freeze().await;
+        self.journal().write(&Entry::Frozen { stopped, running });
+    }
+
+    /// Lets them go on, if they were stopped.
+    pub(crate) fn thaw(&self) {
+        if let Some(after) = self.generation.thaw() {
+            self.journal().write(&Entry::Thawed { after });
+        }
     }
 
     /// Gives the environment an invocation and resolves when runtime and extensions are done with it. The function's

@@ -66,6 +66,12 @@ impl Function {
                     self.reset(environment.take(), &fault).await;
                     continue;
                 }
+                () = can_freeze(environment.as_deref()), if self.sandbox.freezes && running.is_empty() => {
+                    if let Some(environment) = &environment {
+                        environment.freeze().await;
+                    }
+                    continue;
+                }
                 next = invocations.recv(), if running.len() < self.sandbox.concurrency => match next {
                     Some(invocation) => invocation,
                     None => break,
@@ -87,6 +93,7 @@ impl Function {
                     }
                 }
             };
+            current.thaw();
             let (current, guard) = (Arc::clone(current), invocation.guard.take());
             running.push(async move {
                 Finished {
@@ -129,5 +136,12 @@ async fn fault_of(environment: Option<&Environment>) -> Fault {
     match environment {
         Some(environment) => environment.fault().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn can_freeze(environment: Option<&Environment>) {
+    match environment {
+        Some(environment) if !environment.is_frozen() => environment.idle().await,
+        _ => std::future::pending().await,
     }
 }

@@ -105,6 +105,18 @@ pub enum Entry {
         /// What is wrong with it.
         reason: String,
     },
+    /// The environment stands still until its next event.
+    Frozen {
+        /// Processes that were stopped.
+        stopped: usize,
+        /// Processes that did not stop.
+        running: usize,
+    },
+    /// The environment goes on.
+    Thawed {
+        /// How long it was frozen.
+        after: Duration,
+    },
     /// The environment goes down.
     Stopping {
         /// `spindown`, `timeout` or `failure`.
@@ -184,7 +196,9 @@ impl Entry {
             | Self::InvocationFailed { .. }
             | Self::StreamError { .. }
             | Self::BadAnswer { .. } => "\x1b[1;31m",
-            Self::Refused { .. } | Self::Killed { .. } => "\x1b[33m",
+            Self::Refused { .. } | Self::Killed { .. } | Self::Frozen { running: 1.., .. } => {
+                "\x1b[33m"
+            }
             Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
             Self::Access(access) if access.status.is_some_and(|status| status >= 500) => "\x1b[31m",
             Self::Access(_) => "\x1b[36m",
@@ -259,6 +273,14 @@ impl fmt::Display for Entry {
             Self::BadAnswer { request_id, reason } => {
                 write!(f, "ERROR RequestId: {request_id} {reason}")
             }
+            Self::Frozen {
+                stopped,
+                running: 0,
+            } => write!(f, "FREEZE {stopped} processes"),
+            Self::Frozen { stopped, running } => {
+                write!(f, "FREEZE {stopped} processes, {running} more did not stop")
+            }
+            Self::Thawed { after } => write!(f, "THAW after {} ms", report_millis(*after)),
             Self::Stopping {
                 reason,
                 message: None,

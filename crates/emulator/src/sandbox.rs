@@ -4,6 +4,8 @@
 //! [`Sandbox::prepare`] checks the settings against the file system once, so that a wrong path is an error at start
 //! and not at the first request. Starting and killing the processes is in [`process`].
 
+mod census;
+mod freeze;
 mod layout;
 mod process;
 mod variables;
@@ -14,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use freeze::Freeze;
 pub(crate) use process::{Generation, ProcessName};
 use tempfile::TempDir;
 
@@ -89,6 +92,9 @@ pub(crate) struct Sandbox {
     pub(crate) memory_mb: u32,
     /// How many invocations may be open at once.
     pub(crate) concurrency: usize,
+    /// Whether processes stand still between invocations.
+    pub(crate) freezes: bool,
+    adopts: bool,
     address: SocketAddr,
     runtime: Command,
     runtime_variables: BTreeMap<OsString, OsString>,
@@ -156,6 +162,8 @@ impl Sandbox {
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
             concurrency: settings.concurrency.get().into(),
+            freezes: settings.freeze,
+            adopts: settings.adopt_orphans && adopt_orphans(),
             address,
             runtime,
             extension_variables: variables::of_extension(&runtime_variables),
@@ -173,6 +181,17 @@ impl Sandbox {
         }
         line
     }
+}
+
+/// Makes orphans of all descendants children of this process; false where the system cannot.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> bool {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> bool {
+    false
 }
 
 fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, SandboxError> {

@@ -129,6 +129,13 @@ pub struct Settings {
     /// How many invocations the environment may have open at once. Above 1 it is a managed instance, which keeps as
     /// many polls waiting.
     pub concurrency: NonZeroU16,
+    /// Whether every process of the environment stands still from the end of an invocation to the next event. Linux
+    /// only; elsewhere nothing is found to be stopped.
+    pub freeze: bool,
+    /// Whether orphaned processes of the environment become children of this process, which finds and ends them even
+    /// if they have left their group and session and cleared their variables. Linux only, and only for a program that
+    /// starts no children of its own: each is taken for the environment's.
+    pub adopt_orphans: bool,
     /// The function's name.
     pub function_name: String,
     /// The region, for ARNs, the URL's domain and the environment variables.
@@ -162,6 +169,8 @@ impl Settings {
             timeout: Duration::from_mins(1),
             memory_mb: 128,
             concurrency: NonZeroU16::MIN,
+            freeze: false,
+            adopt_orphans: false,
             function_name: "local".to_owned(),
             region: "us-east-1".to_owned(),
             variables: Vec::new(),

@@ -268,6 +268,14 @@ impl State {
         self.runtime == RuntimeState::Ready && self.extensions.iter().all(Extension::is_ready)
     }
 
+    /// Whether nothing is open, and everybody who is awaited at the end of an invocation waits for the next: nobody
+    /// misses the time that the environment stands still.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+            && self.init_done()
+            && (!self.is_managed() || self.polls == self.concurrency)
+    }
+
     /// What init is still waiting for, in words.
     pub(crate) fn missing_for_init(&self) -> String {
         let names = |names: Vec<&str>| names.join(", ");

@@ -34,6 +34,7 @@ impl Environment {
     pub(crate) async fn stop(&self, reason: &'static str) {
         let began = Instant::now();
         self.shared.apply_always(State::stop);
+        self.thaw();
         let (external, internal) = self.shared.peek(|state| {
             let count = |kind| {
                 state

@@ -2,14 +2,18 @@
 //! The processes of one life of an environment: started in groups of their own, watched, signalled, and never left
 //! behind.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::census::{self, Identity, Marks, Seen};
+use super::freeze::Frozen;
 use super::{Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
@@ -41,16 +45,26 @@ struct Process {
 #[derive(Debug)]
 pub(crate) struct Generation {
     sandbox: Arc<Sandbox>,
-    processes: Mutex<Vec<Process>>,
+    processes: Arc<Mutex<Vec<Process>>>,
+    /// Whom the last look at the system's processes found.
+    known: Mutex<HashSet<Identity>>,
+    frozen: Mutex<Option<Frozen>>,
     /// In the environment of every process of this life, as `/proc` shows it; no two environments share it.
     marker: Vec<u8>,
+    reaper: Option<JoinHandle<()>>,
 }
 
 impl Generation {
     pub(crate) fn new(sandbox: &Arc<Sandbox>) -> Self {
+        let processes = Arc::default();
         Self {
             sandbox: Arc::clone(sandbox),
-            processes: Mutex::new(Vec::new()),
+            reaper: sandbox
+                .adopts
+                .then(|| tokio::spawn(reap(Arc::clone(&processes)))),
+            processes,
+            known: Mutex::default(),
+            frozen: Mutex::new(None),
             marker: format!("AWS_LAMBDA_RUNTIME_API={}", sandbox.address).into_bytes(),
         }
     }
@@ -107,6 +121,8 @@ impl Generation {
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
+        // Held until the process is listed: what is not, is an orphan to the reaper.
+        let mut processes = self.lock();
         let mut child = command.spawn()?;
         let pid = child
             .id()
@@ -122,7 +138,7 @@ impl Generation {
             shared.apply_always(|state| state.fail(exit(status)));
             let _ = exited.send(true);
         });
-        self.lock().push(Process {
+        processes.push(Process {
             name,
             pid,
             exited: observer,
@@ -130,10 +146,26 @@ impl Generation {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
-        self.processes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Process>> {
+        lock(&self.processes)
+    }
+
+    pub(super) fn frozen(&self) -> MutexGuard<'_, Option<Frozen>> {
+        lock(&self.frozen)
+    }
+
+    /// Every process of this life that has not ended.
+    pub(super) fn members(&self) -> Vec<Seen> {
+        let started = pids(&self.lock());
+        let mut known = lock(&self.known);
+        let members = census::members(&Marks {
+            started: &started,
+            known: &known,
+            variable: &self.marker,
+            adopts: self.sandbox.adopts,
+        });
+        *known = members.iter().map(Seen::identity).collect();
+        members
     }
 
     fn find<R>(&self, name: &ProcessName, read: impl FnOnce(&Process) -> R) -> Option<R> {
@@ -174,8 +206,9 @@ impl Generation {
         for process in self.lock().iter() {
             let _ = kill_process_group(process.pid, Signal::KILL);
         }
-        for pid in marked_processes(Path::new("/proc"), &self.marker) {
-            let _ = kill_process(pid, Signal::KILL);
+        // On Lambda a process cannot outlive its micro-VM; here one could by leaving its group.
+        for seen in self.members() {
+            let _ = kill_process(seen.pid, Signal::KILL);
         }
     }
 
@@ -189,32 +222,36 @@ impl Generation {
         for name in names {
             self.exited(&name).await;
         }
-        while !marked_processes(Path::new("/proc"), &self.marker).is_empty() {
+        while !self.members().is_empty() {
             self.kill_all();
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
 }
 
-/// Processes whose environment has the marker: on Lambda a process cannot outlive its micro-VM, and here one could by
-/// leaving its group. Finds nothing where there is no `/proc`.
-fn marked_processes(proc: &Path, marker: &[u8]) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir(proc) else {
-        return Vec::new();
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if let Some(reaper) = &self.reaper {
+            reaper.abort();
+        }
+    }
+}
+
+/// Waits for the orphans that come to this process, as the first process of a system does.
+async fn reap(processes: Arc<Mutex<Vec<Process>>>) {
+    let Ok(mut ended) = signal(SignalKind::child()) else {
+        return;
     };
-    let own = rustix::process::getpid();
-    entries
-        .flatten()
-        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-        .filter(|pid| *pid != own)
-        .filter(|pid| {
-            let environment =
-                std::fs::read(proc.join(pid.as_raw_nonzero().to_string()).join("environ"));
-            environment.is_ok_and(|environment| {
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|one| one == marker)
-            })
-        })
-        .collect()
+    while ended.recv().await.is_some() {
+        let processes = lock(&processes);
+        census::reap_orphans(&pids(&processes));
+    }
+}
+
+fn pids(processes: &[Process]) -> Vec<Pid> {
+    processes.iter().map(|process| process.pid).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which processes belong to an environment, however they were started.
+//!
+//! An app may fork, begin process groups and sessions of its own, let its children be orphaned and clear their
+//! variables. A process belongs to the environment if its parent, its process group or its session does, if it has the
+//! environment's address among its variables, or if it belonged to it before. Finds nothing where there is no `/proc`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+
+const PROC: &str = "/proc";
+
+/// A process id and when it began, in clock ticks: together they are never used again.
+pub(super) type Identity = (Pid, u64);
+
+/// One process as `/proc/PID/stat` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) pid: Pid,
+    state: char,
+    parent: i32,
+    group: i32,
+    session: i32,
+    began: u64,
+}
+
+impl Seen {
+    /// The second field is the program's name in parentheses, which may itself have spaces and parentheses.
+    fn parse(stat: &str) -> Option<Self> {
+        let (pid, rest) = stat.split_once(" (")?;
+        let (_, rest) = rest.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let number = |index: usize| fields.get(index)?.parse().ok();
+        Some(Self {
+            pid: Pid::from_raw(pid.parse().ok()?)?,
+            state: fields.first()?.chars().next()?,
+            parent: number(1)?,
+            group: number(2)?,
+            session: number(3)?,
+            began: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        (self.pid, self.began)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    /// Cannot take a signal until what it waits for has happened, such as the `exec` of a child by `vfork`.
+    pub(super) fn is_uninterruptible(&self) -> bool {
+        self.state == 'D'
+    }
+
+    pub(super) fn is_child_of(&self, other: &Self) -> bool {
+        self.parent == other.pid.as_raw_pid()
+    }
+
+    /// Ended, but not waited for.
+    fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+fn all(proc: &Path) -> Vec<Seen> {
+    let Ok(entries) = fs::read_dir(proc) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .iter()
+                .all(u8::is_ascii_digit)
+        })
+        // A process that ended meanwhile is none of anybody.
+        .filter_map(|entry| Seen::parse(&fs::read_to_string(entry.path().join("stat")).ok()?))
+        .collect()
+}
+
+/// By what the processes of an environment are known.
+#[derive(Debug)]
+pub(super) struct Marks<'a> {
+    /// The processes that the emulator started.
+    pub(super) started: &'a [Pid],
+    /// Those that were found before.
+    pub(super) known: &'a HashSet<Identity>,
+    /// `NAME=VALUE` among the variables of each process that has not cleared them.
+    pub(super) variable: &'a [u8],
+    /// Whether this process has no children but those started and orphans that came to it.
+    pub(super) adopts: bool,
+}
+
+/// The living processes that belong to the environment.
+pub(super) fn members(marks: &Marks<'_>) -> Vec<Seen> {
+    let own = getpid();
+    let mut others = all(Path::new(PROC));
+    others.retain(|seen| seen.pid != own && !seen.is_zombie());
+    select(others, marks, own, |pid| {
+        has_variable(Path::new(PROC), pid, marks.variable)
+    })
+}
+
+fn select(
+    mut others: Vec<Seen>,
+    marks: &Marks<'_>,
+    own: Pid,
+    has_variable: impl Fn(Pid) -> bool,
+) -> Vec<Seen> {
+    // Those started count even when they have ended, as their groups may live on.
+    let mut ids: HashSet<i32> = marks.started.iter().map(|pid| pid.as_raw_pid()).collect();
+    let mut members = Vec::new();
+    let mut join = |found: Vec<Seen>, ids: &mut HashSet<i32>| {
+        let any = !found.is_empty();
+        ids.extend(found.iter().map(|seen| seen.pid.as_raw_pid()));
+        members.extend(found);
+        any
+    };
+    // Whoever joins may bring others with it.
+    loop {
+        let belongs = |seen: &mut Seen| {
+            ids.contains(&seen.pid.as_raw_pid())
+                || [seen.parent, seen.group, seen.session]
+                    .iter()
+                    .any(|id| ids.contains(id))
+                || marks.known.contains(&seen.identity())
+                || (marks.adopts && seen.parent == own.as_raw_pid())
+        };
+        let found: Vec<Seen> = others.extract_if(.., belongs).collect();
+        if join(found, &mut ids) {
+            continue;
+        }
+        let found: Vec<Seen> = others
+            .extract_if(.., |seen| has_variable(seen.pid))
+            .collect();
+        if !join(found, &mut ids) {
+            return members;
+        }
+    }
+}
+
+fn has_variable(proc: &Path, pid: Pid, variable: &[u8]) -> bool {
+    let environ = fs::read(proc.join(pid.as_raw_pid().to_string()).join("environ"));
+    environ.is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == variable))
+}
+
+/// Waits for orphans that came to this process and have ended; those started have somebody else to wait for them.
+pub(super) fn reap_orphans(started: &[Pid]) {
+    let own = getpid().as_raw_pid();
+    let ended = all(Path::new(PROC))
+        .into_iter()
+        .filter(|seen| seen.is_zombie() && seen.parent == own && !started.contains(&seen.pid));
+    for seen in ended {
+        // Whatever its status was, nobody wants it.
+        let _ = waitpid(Some(seen.pid), WaitOptions::NOHANG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn seen(pid: i32, parent: i32, group: i32, session: i32) -> Seen {
+        Seen {
+            pid: Pid::from_raw(pid).unwrap(),
+            state: 'S',
+            parent,
+            group,
+            session,
+            began: 7,
+        }
+    }
+
+    fn selected(others: &[Seen], known: &[i32], adopts: bool, variable: &[i32]) -> Vec<i32> {
+        let known = known.iter().map(|pid| (Pid::from_raw(*pid).unwrap(), 7));
+        let marks = Marks {
+            started: &[Pid::from_raw(100).unwrap()],
+            known: &known.collect(),
+            variable: b"",
+            adopts,
+        };
+        let own = Pid::from_raw(50).unwrap();
+        let members = select(others.to_vec(), &marks, own, |pid| {
+            variable.contains(&pid.as_raw_pid())
+        });
+        let mut pids: Vec<i32> = members.iter().map(|seen| seen.pid.as_raw_pid()).collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    #[test]
+    fn a_process_is_read_whatever_its_program_is_called() {
+        let rest = "S 4 5 6 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 777 0";
+        for name in ["sh", "a) S 9 9 9 (b", "two words", ""] {
+            let parsed = Seen::parse(&format!("123 ({name}) {rest}\n"));
+            let expected = Seen {
+                began: 777,
+                ..seen(123, 4, 5, 6)
+            };
+            assert_eq!(parsed, Some(expected), "{name}");
+        }
+        for broken in ["", "123", "123 (sh) S 4 5", "x (sh) S 4 5 6 0"] {
+            assert_eq!(Seen::parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn children_groups_and_sessions_belong_and_bring_their_own() {
+        let others = [
+            seen(104, 103, 103, 103),
+            seen(103, 102, 103, 103),
+            seen(102, 100, 100, 9),
+            // Orphans: of the group of 100, which has ended, and of the session of 103.
+            seen(105, 1, 100, 9),
+            seen(106, 1, 106, 103),
+            // Others: in the emulator's session and group, and a child of it.
+            seen(60, 1, 40, 9),
+            seen(61, 50, 40, 9),
+        ];
+        assert_eq!(
+            selected(&others, &[], false, &[]),
+            [102, 103, 104, 105, 106]
+        );
+    }
+
+    #[test]
+    fn an_orphan_of_its_own_session_is_known_by_its_variable_its_past_or_its_new_parent() {
+        let others = [seen(200, 50, 200, 200), seen(201, 200, 201, 201)];
+        assert_eq!(selected(&others, &[], false, &[]), [0; 0]);
+        assert_eq!(selected(&others, &[], false, &[200]), [200, 201]);
+        assert_eq!(selected(&others, &[200], false, &[]), [200, 201]);
+        assert_eq!(selected(&others, &[], true, &[]), [200, 201]);
+    }
+
+    #[test]
+    fn real_processes_are_found_through_forks_groups_and_variables() {
+        // The inner shell is in a group of its own; the sleeper is orphaned, in another session, but has the variable.
+        let script = "sh -c 'echo $$; (setsid sleep 1000 & echo $!); read x'";
+        let mut root = Command::new("sh")
+            .args(["-c", script])
+            .env("CENSUS_TEST", "this one")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines =
+            std::io::BufRead::lines(std::io::BufReader::new(root.stdout.take().unwrap()));
+        let mut pid = || Pid::from_raw(lines.next().unwrap().unwrap().parse().unwrap()).unwrap();
+        let (shell, sleeper) = (pid(), pid());
+        let started = [Pid::from_child(&root)];
+        let marks = Marks {
+            started: &started,
+            known: &HashSet::new(),
+            variable: b"CENSUS_TEST=this one",
+            adopts: false,
+        };
+        let found = members(&marks);
+        for expected in [started[0], shell, sleeper] {
+            assert!(
+                found.iter().any(|seen| seen.pid == expected),
+                "{expected:?} {found:?}"
+            );
+        }
+        assert!(found.iter().all(|seen| seen.pid != getpid()));
+        for seen in found {
+            let _ = rustix::process::kill_process(seen.pid, rustix::process::Signal::KILL);
+        }
+        root.wait().unwrap();
+    }
+}
