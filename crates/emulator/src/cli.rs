@@ -102,6 +102,10 @@ pub(crate) struct Cli {
     #[arg(long)]
     freeze: bool,
 
+    /// Make a snapshot after init and restore it, as SnapStart does; for --zip without --os-only
+    #[arg(long)]
+    snapstart: bool,
+
     /// How many invocations may be open at once; above 1 it is a managed instance
     #[arg(long, value_name = "N", default_value = "1", value_parser = concurrency)]
     concurrency: NonZeroU16,
@@ -202,6 +206,7 @@ impl Cli {
             memory_mb: self.memory,
             concurrency: self.concurrency,
             freeze: self.freeze,
+            snapstart: self.snapstart,
             adopt_orphans: true,
             function_name: self.function_name,
             region: self.region,

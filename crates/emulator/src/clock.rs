@@ -21,6 +21,15 @@ pub(crate) fn access_log_time(epoch_millis: u64) -> String {
     format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
 }
 
+/// A time such as `2026-07-10T08:00:00Z`.
+pub(crate) fn rfc3339(epoch_millis: u64) -> String {
+    let seconds = epoch_millis / 1000;
+    let (year, month, day) = civil_date(seconds / 86_400);
+    let month = month + 1;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Year, month from zero, and day of the month of a count of days since 1970-01-01.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
@@ -46,6 +55,12 @@ pub(crate) fn report_millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_for_machines_counts_months_from_one() {
+        assert_eq!(rfc3339(1_783_670_400_123), "2026-07-10T08:00:00Z");
+        assert_eq!(rfc3339(1_735_689_599_000), "2024-12-31T23:59:59Z");
+    }
 
     #[test]
     fn the_time_of_an_event_reads_as_lambda_writes_it() {

@@ -29,6 +29,8 @@ use crate::state::State;
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// The limit where init is not part of a request, unless the function's timeout is longer (source: same page).
 const LONG_INIT_LIMIT: Duration = Duration::from_secs(130);
+/// The limit of a restore, hooks included (source: same page).
+const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A started environment; dropping it closes its APIs and kills its processes.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ impl Environment {
     ) -> Result<Self, Fault> {
         let began = Instant::now();
         let limit = match phase {
-            InitPhase::Init if sandbox.concurrency > 1 => LONG_INIT_LIMIT.max(sandbox.timeout),
+            InitPhase::Init if sandbox.concurrency > 1 || sandbox.credentials.is_some() => {
+                LONG_INIT_LIMIT.max(sandbox.timeout)
+            }
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
@@ -78,6 +82,9 @@ impl Environment {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
                 environment.journal().write(&Entry::InitDone { duration });
+                if environment.shared.has_restore() {
+                    return environment.restore().await;
+                }
                 let told = Some(duration).filter(|_| phase == InitPhase::Init);
                 *environment.init() = told;
                 return Ok(environment);
@@ -96,6 +103,31 @@ impl Environment {
         });
         environment.stop(fault.shutdown_reason()).await;
         Err(fault)
+    }
+
+    /// Makes a snapshot, which here is a moment of standing still, and goes on from it as a restored environment.
+    async fn restore(self) -> Result<Self, Fault> {
+        self.freeze().await;
+        self.thaw();
+        let began = Instant::now();
+        self.journal().write(&Entry::RestoreStart);
+        self.shared.apply_always(State::restore);
+        let ready = self.or_fault(self.shared.until(State::is_ready));
+        let outcome = tokio::time::timeout(RESTORE_LIMIT, ready)
+            .await
+            .unwrap_or(Err(Fault::RestoreTimeout(RESTORE_LIMIT)));
+        self.journal().write(&Entry::RestoreReport {
+            duration: began.elapsed(),
+            error: outcome
+                .as_ref()
+                .err()
+                .map(|fault| (fault.error_type().to_owned(), fault.to_string())),
+        });
+        if let Err(fault) = outcome {
+            self.stop(fault.shutdown_reason()).await;
+            return Err(fault);
+        }
+        Ok(self)
     }
 
     fn journal(&self) -> &Journal {

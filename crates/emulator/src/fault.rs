@@ -65,6 +65,12 @@ pub enum Fault {
         /// What was still awaited.
         missing: String,
     },
+    /// The runtime reported `/runtime/restore/error`, or `/runtime/init/error` while it was restored.
+    #[error("runtime reported a restore error: {0}")]
+    RestoreError(ReportedError),
+    /// The runtime was not ready within the limit after the restore.
+    #[error("restore not done after {:.2} seconds (SnapStartTimeoutException): no call of /runtime/invocation/next", .0.as_secs_f64())]
+    RestoreTimeout(Duration),
     /// The function's timeout passed.
     #[error("task timed out after {:.2} seconds", .0.as_secs_f64())]
     Timeout(Duration),
@@ -77,7 +83,8 @@ impl Fault {
         match self {
             Self::RuntimeLaunch { .. } => "Runtime.InvalidEntrypoint",
             Self::RuntimeExit { .. } => "Runtime.ExitError",
-            Self::RuntimeInitError(error) => &error.error_type,
+            Self::RuntimeInitError(error) | Self::RestoreError(error) => &error.error_type,
+            Self::RestoreTimeout(_) => "Runtime.RestoreHookUserTimeout",
             Self::ExtensionLaunch { .. } => "Extension.LaunchError",
             Self::ExtensionExit { .. } => "Extension.Crash",
             Self::ExtensionInitError { .. } => "Extension.InitError",

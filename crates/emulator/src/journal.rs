@@ -117,6 +117,15 @@ pub enum Entry {
         /// How long it was frozen.
         after: Duration,
     },
+    /// The snapshot of the initialized environment is restored.
+    RestoreStart,
+    /// The restore ended, well or not.
+    RestoreReport {
+        /// Until the runtime asked for an event.
+        duration: Duration,
+        /// Error type and what happened.
+        error: Option<(String, String)>,
+    },
     /// The environment goes down.
     Stopping {
         /// `spindown`, `timeout` or `failure`.
@@ -192,6 +201,7 @@ impl Entry {
     fn paint(&self) -> &'static str {
         match self {
             Self::InitFailed { .. }
+            | Self::RestoreReport { error: Some(_), .. }
             | Self::Reported { .. }
             | Self::InvocationFailed { .. }
             | Self::StreamError { .. }
@@ -276,11 +286,25 @@ impl fmt::Display for Entry {
             Self::Frozen {
                 stopped,
                 running: 0,
-            } => write!(f, "FREEZE {stopped} processes"),
+            } => write!(f, "FREEZE Processes: {stopped}"),
             Self::Frozen { stopped, running } => {
-                write!(f, "FREEZE {stopped} processes, {running} more did not stop")
+                write!(f, "FREEZE Processes: {stopped}\tNot stopped: {running}")
             }
-            Self::Thawed { after } => write!(f, "THAW after {} ms", report_millis(*after)),
+            Self::Thawed { after } => write!(f, "THAW Frozen: {} ms", report_millis(*after)),
+            Self::RestoreStart => f.write_str("RESTORE_START"),
+            Self::RestoreReport { duration, error } => {
+                write!(
+                    f,
+                    "RESTORE_REPORT Restore Duration: {} ms",
+                    report_millis(*duration)
+                )?;
+                match error {
+                    None => Ok(()),
+                    Some((error_type, message)) => {
+                        write!(f, "\tStatus: error\tError Type: {error_type}\n  {message}")
+                    }
+                }
+            }
             Self::Stopping {
                 reason,
                 message: None,

@@ -7,8 +7,9 @@
 
 mod response;
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -28,6 +29,10 @@ use crate::wire::{self, ApiResponse};
 
 /// Largest body of a report (source: RIE-LMI `rapi/`, 1 MiB for control-plane bodies).
 const REPORT_LIMIT: usize = 1024 * 1024;
+
+const INIT_ERROR: &str = "/runtime/init/error";
+const RESTORE_ERROR: &str = "/runtime/restore/error";
+const CREDENTIALS_PATH: &str = "/2021-04-23/credentials";
 
 /// How long the end of another connection of the runtime may take to be noticed.
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
@@ -54,11 +59,21 @@ pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
+            let outlives_restore = shared.peek(State::is_restored);
+            let on_restore = Arc::clone(&shared);
             let service = service_fn(move |request| route(Arc::clone(&shared), request));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
+            let mut connection = pin!(connection);
             // Broken connections show where they matter: in the body of a response.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = on_restore.until(State::is_restored), if !outlives_restore => {
+                    // Pending calls are answered, all else of a connection is lost with a snapshot.
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
         });
     }
 }
@@ -94,6 +109,9 @@ async fn dispatch(
     if let Some(rest) = path.strip_prefix("/2020-01-01/extension/") {
         return Ok(extensions_api::route(shared, rest, request).await);
     }
+    if path == CREDENTIALS_PATH {
+        return Ok(credentials(shared, request.headers()));
+    }
     let Some(rest) = path.strip_prefix("/2018-06-01/") else {
         return Ok(wire::no_such_route(StatusCode::NOT_FOUND));
     };
@@ -105,6 +123,10 @@ async fn dispatch(
         }
         ["runtime", "invocation", id, "error"] => (Method::POST, Call::Error((*id).to_owned())),
         ["runtime", "init", "error"] => (Method::POST, Call::InitError),
+        ["runtime", "restore", "next"] if shared.has_restore() => (Method::GET, Call::RestoreNext),
+        ["runtime", "restore", "error"] if shared.has_restore() => {
+            (Method::POST, Call::RestoreError)
+        }
         _ => return Ok(wire::no_such_route(StatusCode::NOT_FOUND)),
     };
     if request.method() != method {
@@ -116,6 +138,8 @@ async fn dispatch(
         Call::Response(id) => response::respond(shared, &id, request).await,
         Call::Error(id) => Ok(error(shared, &id, request).await),
         Call::InitError => Ok(init_error(shared, request).await),
+        Call::RestoreNext => Ok(restore_next(shared).await),
+        Call::RestoreError => Ok(restore_error(shared, request, RESTORE_ERROR).await),
     }
 }
 
@@ -125,6 +149,8 @@ enum Call {
     Response(String),
     Error(String),
     InitError,
+    RestoreNext,
+    RestoreError,
 }
 
 async fn next(shared: &Shared) -> ApiResponse {
@@ -200,15 +226,60 @@ async fn error(shared: &Shared, request_id: &str, request: Request<Incoming>) ->
 }
 
 async fn init_error(shared: &Shared, request: Request<Incoming>) -> ApiResponse {
+    if shared.peek(State::is_restoring) {
+        return restore_error(shared, request, INIT_ERROR).await;
+    }
     let (head, body) = request.into_parts();
     let error = report(&head.headers, &wire::ERROR_TYPE, body).await;
     shared.journal.write(&Entry::Reported {
-        call: "/runtime/init/error",
+        call: INIT_ERROR,
         error: error.clone(),
     });
     match shared.apply(|state| state.runtime_init_error(error)) {
         Ok(()) => wire::accepted(),
         Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn restore_next(shared: &Shared) -> ApiResponse {
+    if let Err(refusal) = shared.apply(State::restore_next) {
+        return refuse(&refusal);
+    }
+    shared.until(State::is_restored).await;
+    Response::new(Full::default())
+}
+
+async fn restore_error(
+    shared: &Shared,
+    request: Request<Incoming>,
+    call: &'static str,
+) -> ApiResponse {
+    let (head, body) = request.into_parts();
+    let error = report(&head.headers, &wire::ERROR_TYPE, body).await;
+    let error = ReportedError {
+        error_type: category(&error.error_type),
+        ..error
+    };
+    shared.journal.write(&Entry::Reported {
+        call,
+        error: error.clone(),
+    });
+    match shared.apply(|state| state.restore_error(error)) {
+        Ok(()) => wire::accepted(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// What stands for credentials among the variables where there is a snapshot
+/// (source: RIE `internal/lambda/rapi/handler/credentials.go`).
+fn credentials(shared: &Shared, headers: &http::HeaderMap) -> ApiResponse {
+    let told = shared.credentials.as_ref().and_then(|credentials| {
+        let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        credentials.told_to(token, SystemTime::now())
+    });
+    match told {
+        Some(told) => wire::json_response(StatusCode::OK, &told),
+        None => wire::no_such_route(StatusCode::NOT_FOUND),
     }
 }
 

@@ -5,6 +5,7 @@
 //! and not at the first request. Starting and killing the processes is in [`process`].
 
 mod census;
+mod credentials;
 mod freeze;
 mod layout;
 mod process;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use freeze::Freeze;
 pub(crate) use process::{Generation, ProcessName};
 use tempfile::TempDir;
@@ -59,6 +61,9 @@ pub enum SandboxError {
         /// What plays `/opt`.
         opt: PathBuf,
     },
+    /// A snapshot of what has none.
+    #[error("SnapStart is for zip functions with a managed runtime, not for {0}")]
+    NoSnapshot(&'static str),
     /// Two extensions of the same file name.
     #[error("two extensions are named {0:?}")]
     DuplicateExtension(String),
@@ -94,6 +99,8 @@ pub(crate) struct Sandbox {
     pub(crate) concurrency: usize,
     /// Whether processes stand still between invocations.
     pub(crate) freezes: bool,
+    /// Of a function with a snapshot.
+    pub(crate) credentials: Option<Credentials>,
     adopts: bool,
     address: SocketAddr,
     runtime: Command,
@@ -112,16 +119,22 @@ struct Command {
 
 /// What an exec wrapper of a Node.js function is called with; wrappers must not rely on it
 /// (source: AWS page "Modifying the runtime environment"; the concrete arguments differ by version).
-const INTERPRETER: [&str; 4] = [
+const INTERPRETER: &[&str] = &[
     "/var/lang/bin/node",
     "--expose-gc",
     "--max-old-space-size=102",
     "/var/runtime/index.mjs",
 ];
 
+/// The same of a Python function: Node.js has no SnapStart.
+const SNAPSTART_INTERPRETER: &[&str] = &["/var/lang/bin/python3.13", "/var/runtime/bootstrap.py"];
+
 impl Sandbox {
     /// Finds the programs of a function whose Runtime API listens at `address`.
     pub(crate) fn prepare(settings: &Settings, address: SocketAddr) -> Result<Self, SandboxError> {
+        if settings.snapstart {
+            check_snapshot(settings)?;
+        }
         let mut own_opt = None;
         let opt = match (&settings.opt, &settings.shape) {
             (Some(opt), _) => Some(layout::directory("--opt", opt)?),
@@ -148,8 +161,11 @@ impl Sandbox {
             }
         }
         let runtime = runtime_command(settings, opt.as_deref())?;
-        let runtime_variables =
-            variables::of_runtime(settings, &address.to_string(), opt.as_deref());
+        let api = address.to_string();
+        let mut runtime_variables = variables::of_runtime(settings, &api, opt.as_deref());
+        let credentials = settings
+            .snapstart
+            .then(|| Credentials::instead_of_keys(&mut runtime_variables, &api));
         Ok(Self {
             extensions,
             journal: settings.journal.clone(),
@@ -163,6 +179,7 @@ impl Sandbox {
             memory_mb: settings.memory_mb,
             concurrency: settings.concurrency.get().into(),
             freezes: settings.freeze,
+            credentials,
             adopts: settings.adopt_orphans && adopt_orphans(),
             address,
             runtime,
@@ -180,6 +197,21 @@ impl Sandbox {
             line.push_str(&argument.to_string_lossy());
         }
         line
+    }
+}
+
+/// What has SnapStart (source: AWS page "Improving startup performance with Lambda SnapStart").
+fn check_snapshot(settings: &Settings) -> Result<(), SandboxError> {
+    match settings.shape {
+        _ if settings.concurrency.get() > 1 => Err(SandboxError::NoSnapshot("managed instances")),
+        Shape::Zip {
+            runtime: ZipRuntime::Managed,
+            ..
+        } => Ok(()),
+        Shape::Zip { .. } => Err(SandboxError::NoSnapshot("OS-only runtimes")),
+        Shape::Entrypoint { .. } | Shape::ImageAttach { .. } => {
+            Err(SandboxError::NoSnapshot("container images"))
+        }
     }
 }
 
@@ -231,7 +263,12 @@ fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, S
                         .find(|(name, _)| name == variables::EXEC_WRAPPER)
                         .map_or_else(|| opt.join("bootstrap"), |(_, value)| PathBuf::from(value));
                     layout::executable("exec wrapper", &wrapper)?;
-                    (wrapper, INTERPRETER.iter().map(OsString::from).collect())
+                    let interpreter = if settings.snapstart {
+                        SNAPSTART_INTERPRETER
+                    } else {
+                        INTERPRETER
+                    };
+                    (wrapper, interpreter.iter().map(OsString::from).collect())
                 }
                 ZipRuntime::OsOnly => {
                     let entry = [package.join("bootstrap"), opt.join("bootstrap")]

@@ -132,6 +132,9 @@ pub struct Settings {
     /// Whether every process of the environment stands still from the end of an invocation to the next event. Linux
     /// only; elsewhere nothing is found to be stopped.
     pub freeze: bool,
+    /// Whether the initialized environment is made a snapshot of, and restored from it. Only zip functions with a
+    /// managed runtime have that, and no managed instances.
+    pub snapstart: bool,
     /// Whether orphaned processes of the environment become children of this process, which finds and ends them even
     /// if they have left their group and session and cleared their variables. Linux only, and only for a program that
     /// starts no children of its own: each is taken for the environment's.
@@ -170,6 +173,7 @@ impl Settings {
             memory_mb: 128,
             concurrency: NonZeroU16::MIN,
             freeze: false,
+            snapstart: false,
             adopt_orphans: false,
             function_name: "local".to_owned(),
             region: "us-east-1".to_owned(),

@@ -28,6 +28,10 @@ use crate::settings::InvokeMode;
 pub(crate) enum RuntimeState {
     Started,
     InitError,
+    /// Waits for the snapshot to be restored.
+    RestoreReady,
+    Restoring,
+    RestoreError,
     Ready,
     Running,
     InvocationResponse,
@@ -46,14 +50,19 @@ pub(crate) enum RuntimeCall {
     /// The body of a response or an error was consumed.
     Sent,
     InitError,
+    RestoreNext,
+    /// A waiting `restore/next` was answered.
+    Restored,
+    RestoreError,
 }
 
 impl RuntimeState {
     fn after(self, call: RuntimeCall) -> Option<Self> {
         match (self, call) {
-            (Self::Started | Self::Ready | Self::ResponseSent, RuntimeCall::Next) => {
-                Some(Self::Ready)
-            }
+            (
+                Self::Started | Self::Restoring | Self::Ready | Self::ResponseSent,
+                RuntimeCall::Next,
+            ) => Some(Self::Ready),
             // A second `next` while an invocation is open returns the same event again.
             (Self::Running, RuntimeCall::Next)
             | (Self::Ready | Self::Running, RuntimeCall::Delivered) => Some(Self::Running),
@@ -63,6 +72,9 @@ impl RuntimeState {
                 Some(Self::ResponseSent)
             }
             (Self::Started, RuntimeCall::InitError) => Some(Self::InitError),
+            (Self::Started, RuntimeCall::RestoreNext) => Some(Self::RestoreReady),
+            (Self::RestoreReady, RuntimeCall::Restored) => Some(Self::Restoring),
+            (Self::Restoring, RuntimeCall::RestoreError) => Some(Self::RestoreError),
             _ => None,
         }
     }
@@ -136,6 +148,7 @@ pub(crate) struct State {
     polls: usize,
     extensions: Vec<Extension>,
     registration_open: bool,
+    restored: bool,
     open: Vec<Open>,
     /// Request ids of a managed instance's last invocations that timed out.
     timed_out: VecDeque<Uuid>,
@@ -154,6 +167,7 @@ impl State {
             polls: 0,
             extensions: Vec::new(),
             registration_open: true,
+            restored: false,
             open: Vec::new(),
             timed_out: VecDeque::new(),
             sequence: 0,
@@ -262,16 +276,51 @@ impl State {
         Ok(())
     }
 
-    /// Init is over when the runtime and every registered extension wait for an event
+    /// The runtime waits for the snapshot to be restored, until [`State::is_restored`].
+    pub(crate) fn restore_next(&mut self) -> Result<(), Refusal> {
+        self.runtime_call(RuntimeCall::RestoreNext)
+    }
+
+    /// The snapshot is restored. A runtime that waits for an event already takes no notice
+    /// (source: RIE `internal/lambda/rapid/handlers.go`, handleRestore).
+    pub(crate) fn restore(&mut self) {
+        let _ = self.runtime_call(RuntimeCall::Restored);
+        self.restored = true;
+    }
+
+    pub(crate) fn is_restored(&self) -> bool {
+        self.restored
+    }
+
+    /// The runtime could not be restored: the environment falls.
+    pub(crate) fn restore_error(&mut self, error: ReportedError) -> Result<(), Refusal> {
+        self.runtime_call(RuntimeCall::RestoreError)?;
+        self.fail(Fault::RestoreError(error));
+        Ok(())
+    }
+
+    /// Whether an init error is one of the restore (source: RIE `internal/lambda/rapi/handler/initerror.go`).
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.runtime == RuntimeState::Restoring
+    }
+
+    /// Whether the runtime waits for an event.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.runtime == RuntimeState::Ready
+    }
+
+    /// Init is over when the runtime and every registered extension wait for an event, or the runtime for the restore
     /// (source: AWS page "Understanding the Lambda execution environment lifecycle").
     pub(crate) fn init_done(&self) -> bool {
-        self.runtime == RuntimeState::Ready && self.extensions.iter().all(Extension::is_ready)
+        (self.is_ready() || self.runtime == RuntimeState::RestoreReady)
+            && self.extensions.iter().all(Extension::is_ready)
     }
 
     /// Whether nothing is open, and everybody who is awaited at the end of an invocation waits for the next: nobody
     /// misses the time that the environment stands still.
     pub(crate) fn is_idle(&self) -> bool {
         self.open.is_empty()
+            && self.is_ready()
             && self.init_done()
             && (!self.is_managed() || self.polls == self.concurrency)
     }
@@ -287,7 +336,7 @@ impl State {
         if !unregistered.is_empty() {
             return format!("extensions that have not registered: {unregistered}");
         }
-        if self.runtime != RuntimeState::Ready {
+        if !self.is_ready() {
             return "no call of /runtime/invocation/next".to_owned();
         }
         let waiting = self
@@ -336,9 +385,7 @@ impl State {
             .iter()
             .filter(|extension| extension.wants_invoke())
             .all(|extension| extension.done_with(sequence));
-        open.is_none_or(|open| open.reply_to.is_none())
-            && self.runtime == RuntimeState::Ready
-            && extensions_done
+        open.is_none_or(|open| open.reply_to.is_none()) && self.is_ready() && extensions_done
     }
 
     pub(crate) fn end_invocation(&mut self, sequence: u64) {

@@ -122,6 +122,11 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
             plain,
         ),
         (
+            vec!["--adapter", "/bin/sh", "--snapstart", "--", "x"],
+            2,
+            "SnapStart is for zip functions with a managed runtime, not for container images",
+        ),
+        (
             vec!["--adapter", "/bin/sh", "--port", &port, "--", "x"],
             1,
             port.as_str(),

@@ -222,7 +222,7 @@ fn the_program_finds_orphans_that_left_no_trace_and_serves_on() {
         }
     };
     for path in ["/spaced", "/a", "/b"] {
-        assert_eq!(wait_for("FREEZE"), "FREEZE 2 processes\n");
+        assert_eq!(wait_for("FREEZE"), "FREEZE Processes: 2\n");
         let orphan = fs::read_to_string(directory.path().join("orphan")).unwrap();
         assert_eq!(state(&orphan), Some('T'));
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");

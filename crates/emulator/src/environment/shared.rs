@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::fault::Fault;
 use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Credentials, Sandbox};
 use crate::state::State;
 
 /// [`State`] with notifications, and the constants that both APIs tell.
@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) function_arn: String,
     pub(crate) function_name: String,
     pub(crate) handler: String,
+    /// Of an environment that is restored from a snapshot.
+    pub(crate) credentials: Option<Credentials>,
     external: Vec<String>,
 }
 
@@ -28,12 +30,18 @@ impl Shared {
             function_arn: sandbox.function_arn.clone(),
             function_name: sandbox.function_name.clone(),
             handler: sandbox.handler.clone(),
+            credentials: sandbox.credentials.clone(),
             external: sandbox
                 .extensions
                 .iter()
                 .map(|program| program.name.clone())
                 .collect(),
         }
+    }
+
+    /// Whether there is a restore to wait for.
+    pub(crate) fn has_restore(&self) -> bool {
+        self.credentials.is_some()
     }
 
     pub(crate) fn is_external(&self, name: &str) -> bool {

@@ -50,7 +50,7 @@ const WITHHELD: [&str; 11] = [
 ];
 
 /// Placeholders, so that SDKs do not go looking for credentials.
-const CREDENTIALS: [(&str, &str); 4] = [
+pub(super) const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_ACCESS_KEY", "AKIALOCALLOCALLOCAL0"),
     ("AWS_ACCESS_KEY_ID", "AKIALOCALLOCALLOCAL0"),
     ("AWS_SECRET_ACCESS_KEY", "local"),
@@ -124,12 +124,16 @@ pub(super) fn of_runtime(
             &settings.concurrency.to_string(),
         );
         "lambda-managed-instances"
+    } else if settings.snapstart {
+        "snap-start"
     } else {
         "on-demand"
     };
     set("AWS_LAMBDA_INITIALIZATION_TYPE", &initialization);
-    set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
-    set("AWS_LAMBDA_LOG_STREAM_NAME", &"local/[$LATEST]0");
+    if !settings.snapstart {
+        set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
+        set("AWS_LAMBDA_LOG_STREAM_NAME", &"local/[$LATEST]0");
+    }
     set("AWS_LAMBDA_RUNTIME_API", &api);
     match &settings.shape {
         Shape::Entrypoint { .. } | Shape::ImageAttach { .. } => {
@@ -147,7 +151,13 @@ pub(super) fn of_runtime(
             );
             set("LAMBDA_RUNTIME_DIR", &"/var/runtime");
             if *runtime == ZipRuntime::Managed {
-                set("AWS_EXECUTION_ENV", &"AWS_Lambda_nodejs22.x");
+                // Node.js has no SnapStart.
+                let name = if settings.snapstart {
+                    "AWS_Lambda_python3.13"
+                } else {
+                    "AWS_Lambda_nodejs22.x"
+                };
+                set("AWS_EXECUTION_ENV", &name);
                 let wrapper = opt.unwrap_or(Path::new("/opt")).join("bootstrap");
                 variables
                     .entry(EXEC_WRAPPER.into())
@@ -156,6 +166,11 @@ pub(super) fn of_runtime(
         }
     }
     variables
+}
+
+/// Takes a variable out, if it is there and text.
+pub(super) fn take(variables: &mut BTreeMap<OsString, OsString>, name: &str) -> Option<String> {
+    variables.remove(&OsString::from(name))?.into_string().ok()
 }
 
 /// An extension's variables: the runtime's without what Lambda withholds, and without the customer's that start with
@@ -242,6 +257,21 @@ mod tests {
             get(&variables, "AWS_LAMBDA_RUNTIME_API").as_deref(),
             Some("127.0.0.1:7")
         );
+    }
+
+    #[test]
+    fn a_function_with_a_snapshot_is_told_so_and_has_no_log_stream() {
+        let mut settings = zip(ZipRuntime::Managed);
+        settings.snapstart = true;
+        let variables = of_runtime(&settings, "a:1", None);
+        for (name, value) in [
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", Some("snap-start")),
+            ("AWS_EXECUTION_ENV", Some("AWS_Lambda_python3.13")),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", None),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", None),
+        ] {
+            assert_eq!(get(&variables, name).as_deref(), value, "{name}");
+        }
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use super::*;
 
-const STATES: [RuntimeState; 7] = [
+const STATES: [RuntimeState; 10] = [
     RuntimeState::Started,
     RuntimeState::InitError,
+    RuntimeState::RestoreReady,
+    RuntimeState::Restoring,
+    RuntimeState::RestoreError,
     RuntimeState::Ready,
     RuntimeState::Running,
     RuntimeState::InvocationResponse,
@@ -44,6 +47,10 @@ fn every_call_of_the_runtime_is_refused_unless_listed() {
     let listed = [
         (S::Started, C::Next, S::Ready),
         (S::Started, C::InitError, S::InitError),
+        (S::Started, C::RestoreNext, S::RestoreReady),
+        (S::RestoreReady, C::Restored, S::Restoring),
+        (S::Restoring, C::RestoreError, S::RestoreError),
+        (S::Restoring, C::Next, S::Ready),
         (S::Ready, C::Next, S::Ready),
         (S::Ready, C::Delivered, S::Running),
         (S::Running, C::Next, S::Running),
@@ -62,6 +69,9 @@ fn every_call_of_the_runtime_is_refused_unless_listed() {
             C::Error,
             C::Sent,
             C::InitError,
+            C::RestoreNext,
+            C::Restored,
+            C::RestoreError,
         ] {
             let expected = listed
                 .iter()
@@ -240,4 +250,35 @@ fn the_first_fault_stays_and_a_reported_init_error_explains_an_exit() {
     stopping.stop();
     stopping.fail(exit("0"));
     assert_eq!(stopping.fault(), None);
+}
+
+#[test]
+fn a_runtime_may_wait_for_the_restore_or_take_no_notice_of_it() {
+    let mut hooked = State::new(1);
+    hooked.restore_next().unwrap();
+    assert!(hooked.init_done() && !hooked.is_idle() && !hooked.is_restored());
+    assert!(hooked.restore_next().is_err() && hooked.next().is_err());
+    hooked.restore();
+    assert!(hooked.is_restored() && hooked.is_restoring() && !hooked.is_ready());
+    hooked.next().unwrap();
+    assert!(hooked.is_idle());
+
+    let mut plain = State::new(1);
+    plain.next().unwrap();
+    plain.restore();
+    assert!(plain.is_restored() && plain.is_idle());
+}
+
+#[test]
+fn a_restore_error_is_a_fault_and_only_one_of_a_restore() {
+    let reported = ReportedError {
+        error_type: "Runtime.AfterRestoreError".into(),
+        message: "no database".into(),
+    };
+    let mut state = State::new(1);
+    assert!(state.restore_error(reported.clone()).is_err());
+    state.restore_next().unwrap();
+    state.restore();
+    state.restore_error(reported.clone()).unwrap();
+    assert_eq!(state.fault(), Some(Fault::RestoreError(reported)));
 }

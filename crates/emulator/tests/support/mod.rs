@@ -155,8 +155,17 @@ impl Lambda {
     }
 
     /// Waits for an entry of the log.
-    pub fn entry<T>(&self, mut pick: impl FnMut(Entry) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+    pub fn entry<T>(&self, pick: impl FnMut(Entry) -> Option<T>) -> T {
+        self.entry_within(PATIENCE, pick)
+    }
+
+    /// Waits for an entry of the log that takes longer.
+    pub fn entry_within<T>(
+        &self,
+        patience: Duration,
+        mut pick: impl FnMut(Entry) -> Option<T>,
+    ) -> T {
+        let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let entry = self
@@ -199,7 +208,7 @@ impl Lambda {
     }
 }
 
-fn script(path: &Path, text: &str) {
+pub fn script(path: &Path, text: &str) {
     fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
