@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    BrokenStreams, Emulator, FrontKind, InvokeMode, Journal, Settings, Shape, ZipRuntime,
+    BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode, Journal,
+    Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -106,6 +107,10 @@ pub(crate) struct Cli {
     #[arg(long)]
     snapstart: bool,
 
+    /// Let calls of the Runtime and Extensions API go wrong as this script says; see docs/local-lambda.md
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+
     /// How many invocations may be open at once; above 1 it is a managed instance
     #[arg(long, value_name = "N", default_value = "1", value_parser = concurrency)]
     concurrency: NonZeroU16,
@@ -140,6 +145,16 @@ pub(crate) enum UsageError {
     UnusedAdapter(PathBuf),
     #[error("--invoke-mode {mode} would not be used: --front {front} has one mode only")]
     UnusedMode { mode: InvokeMode, front: FrontKind },
+    #[error("--faults {} cannot be read", .path.display())]
+    Faults {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("--faults {}", .path.display())]
+    FaultScript {
+        path: PathBuf,
+        source: FaultScriptError,
+    },
     #[error("--rest-binary {types} would not be used: --front is {front}")]
     UnusedBinary { types: String, front: FrontKind },
 }
@@ -207,6 +222,11 @@ impl Cli {
             concurrency: self.concurrency,
             freeze: self.freeze,
             snapstart: self.snapstart,
+            faults: self
+                .faults
+                .map(read_faults)
+                .transpose()?
+                .unwrap_or_default(),
             adopt_orphans: true,
             function_name: self.function_name,
             region: self.region,
@@ -215,6 +235,15 @@ impl Cli {
             journal: Journal::stderr(),
             ..Settings::new(shape)
         })
+    }
+}
+
+fn read_faults(path: PathBuf) -> Result<FaultScript, UsageError> {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text
+            .parse()
+            .map_err(|source| UsageError::FaultScript { path, source }),
+        Err(source) => Err(UsageError::Faults { path, source }),
     }
 }
 

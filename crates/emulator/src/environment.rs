@@ -8,6 +8,7 @@
 mod shared;
 mod shutdown;
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,11 +17,11 @@ use tokio::time::Instant;
 
 pub(crate) use shared::Shared;
 
+use crate::api;
 use crate::clock::epoch_millis;
 use crate::fault::Fault;
 use crate::invocation::{Invocation, InvocationError};
 use crate::journal::{Entry, InitPhase, Journal};
-use crate::runtime_api;
 use crate::sandbox::{Freeze, Generation, Sandbox};
 use crate::state::State;
 
@@ -38,7 +39,7 @@ pub(crate) struct Environment {
     sandbox: Arc<Sandbox>,
     shared: Arc<Shared>,
     generation: Generation,
-    apis: tokio::task::JoinHandle<()>,
+    apis: tokio::task::JoinHandle<Infallible>,
     /// How long init took, until a REPORT line has told it.
     init: Mutex<Option<Duration>>,
 }
@@ -65,7 +66,7 @@ impl Environment {
             InitPhase::Invoke => sandbox.timeout,
         };
         let shared = Arc::new(Shared::new(&sandbox));
-        let apis = tokio::spawn(runtime_api::serve(listener, Arc::clone(&shared)));
+        let apis = tokio::spawn(api::serve(listener, Arc::clone(&shared)));
         let generation = Generation::new(&sandbox);
         let environment = Self {
             sandbox,
@@ -208,6 +209,7 @@ impl Environment {
         self.journal().write(&Entry::Start {
             request_id: request_id.clone(),
         });
+        self.shared.tally.begun();
         let sequence = self
             .shared
             .apply_always(|state| state.begin(invocation, epoch_millis(deadline_at)));

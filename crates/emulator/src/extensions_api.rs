@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::environment::Shared;
 use crate::fault::Fault;
+use crate::faults::CallBody;
 use crate::journal::Entry;
 use crate::runtime_api::report;
 use crate::settings::ACCOUNT_ID;
@@ -26,7 +26,7 @@ const REGISTER_LIMIT: usize = 1024 * 1024;
 pub(crate) async fn route(
     shared: &Arc<Shared>,
     path: &str,
-    request: Request<Incoming>,
+    request: Request<CallBody>,
 ) -> ApiResponse {
     let method = match path {
         "register" | "init/error" | "exit/error" => Method::POST,
@@ -88,7 +88,7 @@ impl Refusal {
     }
 }
 
-async fn register(shared: &Shared, request: Request<Incoming>) -> Result<ApiResponse, Refusal> {
+async fn register(shared: &Shared, request: Request<CallBody>) -> Result<ApiResponse, Refusal> {
     let (head, body) = request.into_parts();
     let name = text(&head.headers, &wire::EXTENSION_NAME)
         .filter(|name| !name.is_empty())
@@ -163,7 +163,7 @@ fn requested_events(body: &[u8]) -> Result<(Vec<String>, Vec<EventKind>), Refusa
     Ok((labels, events))
 }
 
-async fn next(shared: &Shared, request: &Request<Incoming>) -> Result<ApiResponse, Refusal> {
+async fn next(shared: &Shared, request: &Request<CallBody>) -> Result<ApiResponse, Refusal> {
     let id = identifier(request.headers())?;
     shared.apply(|state| state.extension_next(id))?;
     let event = shared
@@ -199,7 +199,7 @@ enum ErrorCall {
 
 async fn error(
     shared: &Shared,
-    request: Request<Incoming>,
+    request: Request<CallBody>,
     call: ErrorCall,
 ) -> Result<ApiResponse, Refusal> {
     let (head, body) = request.into_parts();

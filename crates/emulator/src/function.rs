@@ -110,6 +110,8 @@ impl Function {
             });
             environment.stop(SPINDOWN).await;
         }
+        let replies = self.sandbox.tally.replies();
+        self.sandbox.journal.write(&Entry::Replies(replies));
     }
 
     async fn start(&self, phase: InitPhase) -> Result<Arc<Environment>, Fault> {

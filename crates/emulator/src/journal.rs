@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::report_millis;
 use crate::invocation::{InvocationError, ReportedError};
+use crate::replies::Replies;
 
 /// Something worth a line.
 #[derive(Clone, Debug)]
@@ -98,6 +99,15 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// The fault script lets a call go wrong.
+    Faulted {
+        /// Kind and number of the call.
+        call: String,
+        /// What becomes of it.
+        fault: String,
+    },
+    /// What became of all invocations, told at the end.
+    Replies(Replies),
     /// The function's answer is not what the front can use.
     BadAnswer {
         /// Its request id.
@@ -206,9 +216,10 @@ impl Entry {
             | Self::InvocationFailed { .. }
             | Self::StreamError { .. }
             | Self::BadAnswer { .. } => "\x1b[1;31m",
-            Self::Refused { .. } | Self::Killed { .. } | Self::Frozen { running: 1.., .. } => {
-                "\x1b[33m"
-            }
+            Self::Refused { .. }
+            | Self::Faulted { .. }
+            | Self::Killed { .. }
+            | Self::Frozen { running: 1.., .. } => "\x1b[33m",
             Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
             Self::Access(access) if access.status.is_some_and(|status| status >= 500) => "\x1b[31m",
             Self::Access(_) => "\x1b[36m",
@@ -280,6 +291,8 @@ impl fmt::Display for Entry {
                 status,
                 reason,
             } => write!(f, "REFUSED {call} -> {status}: {reason}"),
+            Self::Faulted { call, fault } => write!(f, "FAULT {call}: {fault}"),
+            Self::Replies(replies) => write!(f, "REPLIES {replies}"),
             Self::BadAnswer { request_id, reason } => {
                 write!(f, "ERROR RequestId: {request_id} {reason}")
             }

@@ -39,20 +39,24 @@
 //! | `invoke` | hands events to the function, for the front end and for callers of the library |
 //! | `function` | invocations in turn, an environment for each |
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
+//! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
 //! | `sandbox` | programs, variables, processes |
 //! | `journal` | the emulator's own log |
 
+mod api;
 mod clock;
 mod environment;
 mod event;
 mod extensions_api;
 mod fault;
+mod faults;
 mod front;
 mod function;
 mod invocation;
 mod invoke;
 mod journal;
+mod replies;
 mod reply;
 mod runtime_api;
 mod sandbox;
@@ -71,9 +75,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use fault::Fault;
+pub use faults::{FaultScript, FaultScriptError};
 pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
 pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
+pub use replies::Replies;
 pub use sandbox::SandboxError;
 pub use settings::{
     BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownFront, UnknownInvokeMode,
@@ -83,6 +89,7 @@ pub use settings::{
 use front::Front;
 use function::Function;
 use invoke::Invoker;
+use replies::Tally;
 use sandbox::Sandbox;
 
 /// How long clients may take to read what is left of their responses once the environment is gone.
@@ -117,6 +124,7 @@ pub struct Emulator {
     invoker: Invoker,
     stop_function: Option<oneshot::Sender<()>>,
     stop_front: watch::Sender<bool>,
+    tally: Arc<Tally>,
     function: JoinHandle<()>,
     front: JoinHandle<()>,
 }
@@ -137,6 +145,7 @@ impl Emulator {
         let (stop_front, front_stopped) = watch::channel(false);
         let (stop_function, function_stopped) = oneshot::channel();
         let front = Front::new(&settings, sender.clone());
+        let tally = Arc::clone(&sandbox.tally);
         let function = Function {
             sandbox,
             listener: Arc::new(api),
@@ -151,6 +160,7 @@ impl Emulator {
             },
             stop_function: Some(stop_function),
             stop_front,
+            tally,
             function: tokio::spawn(function.run(invocations, function_stopped)),
             front: tokio::spawn(front.serve(url, front_stopped)),
         })
@@ -198,6 +208,12 @@ impl Emulator {
     /// Dropping the future does not take the invocation back.
     pub async fn invoke(&self, event: impl Into<Bytes>) -> Result<Reply, InvocationError> {
         self.invoker.reply(event.into()).await
+    }
+
+    /// What became of the invocations so far.
+    #[must_use]
+    pub fn replies(&self) -> Replies {
+        self.tally.replies()
     }
 
     /// Takes no more requests, shuts the environment down in order (SIGTERM, SHUTDOWN event, SIGKILL) and resolves

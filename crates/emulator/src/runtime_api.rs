@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Runtime API, version 2018-06-01, and the listener that it shares with the Extensions API.
+//! The Runtime API, version 2018-06-01; other paths of its address go to the Extensions API.
 //!
 //! Translates calls into transitions of [`State`] and moves response bodies to whoever waits for them. It knows no
 //! front: what the pieces of a response mean is for the front to find out. A body is always read to its end, even if
@@ -7,21 +7,16 @@
 
 mod response;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use crate::environment::Shared;
 use crate::extensions_api;
+use crate::faults::{CallBody, Ending};
 use crate::invocation::{Answer, InvocationError, ReportedError};
 use crate::journal::Entry;
 use crate::state::{Open, Refusal, RuntimeCall, State};
@@ -38,72 +33,19 @@ const CREDENTIALS_PATH: &str = "/2021-04-23/credentials";
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The connection is to be dropped without an answer, as the environment is going away.
-#[derive(Debug, thiserror::Error)]
-#[error("invocation was aborted")]
-struct Dropped;
+#[derive(Debug)]
+pub(crate) struct Dropped;
 
-/// Serves both APIs to the processes of one environment until dropped.
-pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted.ok(),
-            Some(_) = connections.join_next() => None,
-        };
-        // A failed accept is a lack of file descriptors or a peer that left: the next one may work.
-        let Some((stream, _)) = stream else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        // Failing costs latency only.
-        let _ = stream.set_nodelay(true);
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let outlives_restore = shared.peek(State::is_restored);
-            let on_restore = Arc::clone(&shared);
-            let service = service_fn(move |request| route(Arc::clone(&shared), request));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            let mut connection = pin!(connection);
-            // Broken connections show where they matter: in the body of a response.
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                () = on_restore.until(State::is_restored), if !outlives_restore => {
-                    // Pending calls are answered, all else of a connection is lost with a snapshot.
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                }
-            }
-        });
+impl From<Dropped> for Ending {
+    fn from(Dropped: Dropped) -> Self {
+        Self::Dropped
     }
 }
 
-async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Result<ApiResponse, Dropped> {
-    let call = format!("{} {}", request.method(), request.uri().path());
-    let response = dispatch(&shared, request).await?;
-    let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        let reason = response
-            .body()
-            .clone()
-            .collect()
-            .await
-            .map(http_body_util::Collected::to_bytes);
-        let reason = String::from_utf8_lossy(&reason.unwrap_or_default())
-            .trim()
-            .to_owned();
-        shared.journal.write(&Entry::Refused {
-            call,
-            status: status.as_u16(),
-            reason,
-        });
-    }
-    Ok(response)
-}
-
-async fn dispatch(
+/// Answers a call of either API.
+pub(crate) async fn dispatch(
     shared: &Arc<Shared>,
-    request: Request<Incoming>,
+    request: Request<CallBody>,
 ) -> Result<ApiResponse, Dropped> {
     let path = request.uri().path().to_owned();
     if let Some(rest) = path.strip_prefix("/2020-01-01/extension/") {
@@ -198,11 +140,9 @@ fn event(shared: &Shared, open: &Open) -> ApiResponse {
     response
 }
 
-async fn error(shared: &Shared, request_id: &str, request: Request<Incoming>) -> ApiResponse {
+async fn error(shared: &Shared, request_id: &str, request: Request<CallBody>) -> ApiResponse {
     let (head, body) = request.into_parts();
-    let accepted = match shared
-        .apply(|state| state.accept(RuntimeCall::Error, request_id, echo(&head.headers)))
-    {
+    let accepted = match shared.accept(RuntimeCall::Error, request_id, echo(&head.headers)) {
         Ok(accepted) => accepted,
         Err(refusal) => return refuse(&refusal),
     };
@@ -225,7 +165,7 @@ async fn error(shared: &Shared, request_id: &str, request: Request<Incoming>) ->
     }
 }
 
-async fn init_error(shared: &Shared, request: Request<Incoming>) -> ApiResponse {
+async fn init_error(shared: &Shared, request: Request<CallBody>) -> ApiResponse {
     if shared.peek(State::is_restoring) {
         return restore_error(shared, request, INIT_ERROR).await;
     }
@@ -251,7 +191,7 @@ async fn restore_next(shared: &Shared) -> ApiResponse {
 
 async fn restore_error(
     shared: &Shared,
-    request: Request<Incoming>,
+    request: Request<CallBody>,
     call: &'static str,
 ) -> ApiResponse {
     let (head, body) = request.into_parts();
@@ -287,7 +227,7 @@ fn credentials(shared: &Shared, headers: &http::HeaderMap) -> ApiResponse {
 pub(crate) async fn report(
     headers: &http::HeaderMap,
     type_header: &http::HeaderName,
-    body: Incoming,
+    body: CallBody,
 ) -> ReportedError {
     let body = Limited::new(body, REPORT_LIMIT)
         .collect()

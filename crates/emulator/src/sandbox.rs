@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use credentials::Credentials;
@@ -22,7 +23,9 @@ pub(crate) use freeze::Freeze;
 pub(crate) use process::{Generation, ProcessName};
 use tempfile::TempDir;
 
+use crate::faults::FaultScript;
 use crate::journal::Journal;
+use crate::replies::Tally;
 use crate::settings::{Settings, Shape, ZipRuntime};
 
 /// Why the programs of a function could not be found.
@@ -90,6 +93,8 @@ pub(crate) struct Program {
 pub(crate) struct Sandbox {
     pub(crate) extensions: Vec<Program>,
     pub(crate) journal: Journal,
+    pub(crate) faults: FaultScript,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
     pub(crate) function_name: String,
     pub(crate) handler: String,
@@ -169,6 +174,8 @@ impl Sandbox {
         Ok(Self {
             extensions,
             journal: settings.journal.clone(),
+            faults: settings.faults.clone(),
+            tally: Arc::default(),
             function_arn: settings.function_arn(),
             function_name: settings.function_name.clone(),
             handler: match &settings.shape {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use front_kind::{FrontKind, UnknownFront};
 
+use crate::faults::FaultScript;
 use crate::journal::Journal;
 
 /// How the app and the adapter come into the execution environment.
@@ -139,6 +140,8 @@ pub struct Settings {
     /// if they have left their group and session and cleared their variables. Linux only, and only for a program that
     /// starts no children of its own: each is taken for the environment's.
     pub adopt_orphans: bool,
+    /// Which calls of the Runtime API and the Extensions API go wrong.
+    pub faults: FaultScript,
     /// The function's name.
     pub function_name: String,
     /// The region, for ARNs, the URL's domain and the environment variables.
@@ -175,6 +178,7 @@ impl Settings {
             freeze: false,
             snapstart: false,
             adopt_orphans: false,
+            faults: FaultScript::default(),
             function_name: "local".to_owned(),
             region: "us-east-1".to_owned(),
             variables: Vec::new(),

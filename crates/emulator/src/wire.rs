@@ -44,6 +44,13 @@ pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Api
     response
 }
 
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> ApiResponse {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
 /// The answer to a POST that was taken.
 pub(crate) fn accepted() -> ApiResponse {
     json_response(StatusCode::ACCEPTED, &json!({ "status": "OK" }))

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The state of one environment as its parts share it: changed under a lock, awaited without one.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::fault::Fault;
+use crate::faults::Faults;
 use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
+use crate::replies::Tally;
 use crate::sandbox::{Credentials, Sandbox};
-use crate::state::State;
+use crate::state::{Accepted, Refusal, RuntimeCall, State};
 
 /// [`State`] with notifications, and the constants that both APIs tell.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: watch::Sender<State>,
     pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
     pub(crate) function_name: String,
     pub(crate) handler: String,
@@ -27,6 +33,8 @@ impl Shared {
         Self {
             state: watch::Sender::new(State::new(sandbox.concurrency)),
             journal: sandbox.journal.clone(),
+            faults: Faults::new(&sandbox.faults),
+            tally: Arc::clone(&sandbox.tally),
             function_arn: sandbox.function_arn.clone(),
             function_name: sandbox.function_name.clone(),
             handler: sandbox.handler.clone(),
@@ -120,9 +128,25 @@ impl Shared {
         reason.unwrap_or(InvocationError::Truncated)
     }
 
+    /// Lets a reply in, and counts it either way.
+    pub(crate) fn accept(
+        &self,
+        call: RuntimeCall,
+        request_id: &str,
+        attempt_id: Option<&str>,
+    ) -> Result<Accepted, Refusal> {
+        let outcome = self.apply(|state| state.accept(call, request_id, attempt_id));
+        match &outcome {
+            Ok(_) => self.tally.answered(request_id),
+            Err(refusal) => self.tally.refused(request_id, refusal),
+        }
+        outcome
+    }
+
     /// Gives an open invocation up: a waiting front gets the error, a response under way is broken off.
     pub(crate) fn abort(&self, sequence: u64, error: &InvocationError) {
         if let Some(reply_to) = self.apply_always(|state| state.abort(sequence, error)) {
+            self.tally.lost();
             let _ = reply_to.send(Answer::Failed(error.clone()));
         }
     }

@@ -13,11 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Dropped, echo, refuse};
 use crate::environment::Shared;
+use crate::faults::{CallBody, SizeRefused};
 use crate::invocation::{Answer, InvocationError, Piece, ReportedError, StreamEnd};
 use crate::journal::Entry;
 use crate::settings::InvokeMode;
@@ -33,12 +33,10 @@ const HAND_OVER: usize = 1;
 pub(super) async fn respond(
     shared: &Arc<Shared>,
     request_id: &str,
-    request: Request<Incoming>,
+    request: Request<CallBody>,
 ) -> Result<ApiResponse, Dropped> {
     let (head, body) = request.into_parts();
-    let accepted = match shared
-        .apply(|state| state.accept(RuntimeCall::Response, request_id, echo(&head.headers)))
-    {
+    let accepted = match shared.accept(RuntimeCall::Response, request_id, echo(&head.headers)) {
         Ok(accepted) => accepted,
         Err(refusal) => return Ok(refuse(&refusal)),
     };
@@ -68,8 +66,10 @@ pub(super) async fn respond(
         .headers
         .get(header::CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let size_refused = head.extensions.get::<SizeRefused>().is_some();
     let work = tokio::spawn(async move {
         match accepted.mode {
+            _ if size_refused => post.refuse_size(accepted.reply_to).await,
             InvokeMode::ResponseStream => post.stream(content_type, accepted.reply_to).await,
             InvokeMode::Buffered => post.collect(accepted.reply_to).await,
         }
@@ -90,7 +90,7 @@ struct Post {
     shared: Arc<Shared>,
     request_id: String,
     sequence: u64,
-    body: Incoming,
+    body: CallBody,
 }
 
 impl Post {
@@ -175,15 +175,7 @@ impl Post {
         let (answer, response) = loop {
             match self.read().await {
                 Read::Data(data) if payload.len() + data.len() > PAYLOAD_LIMIT => {
-                    let error = InvocationError::TooLarge {
-                        limit: PAYLOAD_LIMIT,
-                    };
-                    let response = wire::refused(
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        "RequestEntityTooLarge",
-                        &format!("Exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."),
-                    );
-                    break (Answer::Failed(error), response);
+                    break (Answer::Failed(TOO_LARGE), too_large_response());
                 }
                 Read::Data(data) => payload.extend_from_slice(&data),
                 Read::Trailers(trailers) => {
@@ -221,6 +213,17 @@ impl Post {
         Ok(self.sent(response))
     }
 
+    /// Refuses the body for its size, whatever that is, and with it the invocation.
+    async fn refuse_size(
+        mut self,
+        reply_to: oneshot::Sender<Answer>,
+    ) -> Result<ApiResponse, Dropped> {
+        while matches!(self.read().await, Read::Data(_) | Read::Trailers(_)) {}
+        self.failed(&TOO_LARGE);
+        let _ = reply_to.send(Answer::Failed(TOO_LARGE));
+        Ok(self.sent(too_large_response()))
+    }
+
     /// The environment goes down, or goes on without this invocation.
     fn given_up(&self) -> Result<ApiResponse, Dropped> {
         if self.shared.peek(|state| state.is_late(&self.request_id)) {
@@ -243,6 +246,18 @@ impl Post {
             error: error.clone(),
         });
     }
+}
+
+const TOO_LARGE: InvocationError = InvocationError::TooLarge {
+    limit: PAYLOAD_LIMIT,
+};
+
+fn too_large_response() -> ApiResponse {
+    wire::refused(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        &format!("Exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."),
+    )
 }
 
 fn truncated_response() -> ApiResponse {

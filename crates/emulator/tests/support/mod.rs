@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use streamgate_emulator::{Emulator, Entry, InvocationError, Journal, Settings, Shape};
+use streamgate_emulator::{Emulator, Entry, InvocationError, Journal, Replies, Settings, Shape};
 use tempfile::TempDir;
 
 /// Longest that anything here is waited for.
@@ -145,6 +145,11 @@ impl Lambda {
             let _ = sender.send(outcome);
         });
         reply
+    }
+
+    /// What became of the invocations so far.
+    pub fn replies(&self) -> Replies {
+        self.emulator.as_ref().unwrap().replies()
     }
 
     /// Answers an event at once, with what need not be JSON.
@@ -378,6 +383,28 @@ impl Socket {
     /// Whether the peer closed the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         self.held.is_empty() && !self.fill()
+    }
+
+    /// Reads to the end: what came, and whether the end was a reset.
+    pub fn end(&mut self) -> (Vec<u8>, bool) {
+        let mut bytes = std::mem::take(&mut self.held);
+        let outcome = self.stream.read_to_end(&mut bytes);
+        let reset = outcome.is_err_and(|error| {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+            true
+        });
+        (bytes, reset)
+    }
+
+    /// Reads a message in the pieces in which it comes; gives their sizes, too.
+    pub fn pieces(&mut self, until: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let (mut bytes, mut sizes) = (Vec::new(), Vec::new());
+        while !bytes.ends_with(until) {
+            assert!(self.fill(), "the message goes on");
+            sizes.push(self.held.len());
+            bytes.append(&mut self.held);
+        }
+        (bytes, sizes)
     }
 
     /// Closes with a reset, as a crashed peer does after unread data.
