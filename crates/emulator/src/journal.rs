@@ -5,12 +5,13 @@
 //! output is inherited. START, END and REPORT read as Lambda writes them (source: AWS page "Understanding the Lambda
 //! execution environment lifecycle").
 
+mod lines;
+
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::report_millis;
 use crate::invocation::{InvocationError, ReportedError};
 use crate::replies::Replies;
 
@@ -205,158 +206,6 @@ pub enum AccessEnd {
     Refused(String),
     /// The client left.
     ClientGone,
-}
-
-impl Entry {
-    fn paint(&self) -> &'static str {
-        match self {
-            Self::InitFailed { .. }
-            | Self::RestoreReport { error: Some(_), .. }
-            | Self::Reported { .. }
-            | Self::InvocationFailed { .. }
-            | Self::StreamError { .. }
-            | Self::BadAnswer { .. } => "\x1b[1;31m",
-            Self::Refused { .. }
-            | Self::Faulted { .. }
-            | Self::Killed { .. }
-            | Self::Frozen { running: 1.., .. } => "\x1b[33m",
-            Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
-            Self::Access(access) if access.status.is_some_and(|status| status >= 500) => "\x1b[31m",
-            Self::Access(_) => "\x1b[36m",
-            _ => "\x1b[2m",
-        }
-    }
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InitStart { runtime } => write!(f, "INIT_START Runtime: {runtime}"),
-            Self::ExtensionRegistered { name, detail } => {
-                write!(f, "EXTENSION\tName: {name}\tState: Registered\t{detail}")
-            }
-            Self::InitDone { duration } => write!(
-                f,
-                "INIT_DONE Init Duration: {} ms",
-                report_millis(*duration)
-            ),
-            Self::InitFailed {
-                duration,
-                phase,
-                error_type,
-                message,
-            } => write!(
-                f,
-                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n  {message}",
-                report_millis(*duration)
-            ),
-            Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
-            Self::Start { request_id } => {
-                write!(f, "START RequestId: {request_id} Version: $LATEST")
-            }
-            Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
-            Self::Report {
-                request_id,
-                duration,
-                memory_mb,
-                init,
-                status,
-            } => {
-                let billed = (*duration + init.unwrap_or_default())
-                    .as_micros()
-                    .div_ceil(1000);
-                write!(
-                    f,
-                    "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB",
-                    report_millis(*duration)
-                )?;
-                if let Some(init) = init {
-                    write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
-                }
-                match status.as_deref() {
-                    None => Ok(()),
-                    Some("timeout") => write!(f, "\tStatus: timeout"),
-                    Some(error_type) => write!(f, "\tStatus: error\tError Type: {error_type}"),
-                }
-            }
-            Self::InvocationFailed { request_id, error } => {
-                write!(f, "ERROR RequestId: {request_id} {}", error.line())
-            }
-            Self::StreamError { request_id, error } => write!(
-                f,
-                "ERROR RequestId: {request_id} the stream ended with error trailers, which the client of a function URL does not see: {error}"
-            ),
-            Self::Refused {
-                call,
-                status,
-                reason,
-            } => write!(f, "REFUSED {call} -> {status}: {reason}"),
-            Self::Faulted { call, fault } => write!(f, "FAULT {call}: {fault}"),
-            Self::Replies(replies) => write!(f, "REPLIES {replies}"),
-            Self::BadAnswer { request_id, reason } => {
-                write!(f, "ERROR RequestId: {request_id} {reason}")
-            }
-            Self::Frozen {
-                stopped,
-                running: 0,
-            } => write!(f, "FREEZE Processes: {stopped}"),
-            Self::Frozen { stopped, running } => {
-                write!(f, "FREEZE Processes: {stopped}\tNot stopped: {running}")
-            }
-            Self::Thawed { after } => write!(f, "THAW Frozen: {} ms", report_millis(*after)),
-            Self::RestoreStart => f.write_str("RESTORE_START"),
-            Self::RestoreReport { duration, error } => {
-                write!(
-                    f,
-                    "RESTORE_REPORT Restore Duration: {} ms",
-                    report_millis(*duration)
-                )?;
-                match error {
-                    None => Ok(()),
-                    Some((error_type, message)) => {
-                        write!(f, "\tStatus: error\tError Type: {error_type}\n  {message}")
-                    }
-                }
-            }
-            Self::Stopping {
-                reason,
-                message: None,
-            } => write!(f, "SHUTDOWN Reason: {reason}"),
-            Self::Stopping {
-                reason,
-                message: Some(message),
-            } => write!(f, "SHUTDOWN Reason: {reason}: {message}"),
-            Self::Killed { process, reason } => write!(f, "SIGKILL {process}: {reason}"),
-            Self::Access(access) => access.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = |duration: Duration| format!("{} ms", report_millis(duration));
-        let status = self
-            .status
-            .map_or_else(|| "-".to_owned(), |status| status.to_string());
-        let first_byte = self.first_byte.map_or_else(|| "-".to_owned(), millis);
-        write!(
-            f,
-            "{} {} {status}  first byte {first_byte}  total {}  {} bytes  ",
-            self.method,
-            self.target,
-            millis(self.duration),
-            self.bytes
-        )?;
-        match &self.end {
-            AccessEnd::Complete => f.write_str("complete"),
-            AccessEnd::FunctionError(error_type) => {
-                write!(f, "ended by error trailers ({error_type})")
-            }
-            AccessEnd::Cut(reason) => write!(f, "cut: {reason}"),
-            AccessEnd::Refused(reason) => write!(f, "{reason}"),
-            AccessEnd::ClientGone => f.write_str("client gone"),
-        }
-    }
 }
 
 /// Where [`Entry`]s go. Cheap to clone.
