@@ -40,6 +40,8 @@ pub(crate) mod error_type {
     pub(crate) const APP_STATUS: &str = "Function.AppStatus";
     /// The app broke off its response after the head had been sent.
     pub(crate) const APP_STREAM: &str = "Function.AppStreamBroken";
+    /// Lambda did not take the reply to its end.
+    pub(crate) const REPLY_LOST: &str = "Function.ReplyLost";
     /// A fault of the adapter.
     pub(crate) const ADAPTER: &str = "Runtime.AdapterFault";
     /// The app could not be started, or ended before it was ready.

@@ -534,7 +534,11 @@ impl Connection {
         let script = self.script.lock();
         let mut faults = script.faults.iter();
         let (id, fault) = faults.find(|(id, _)| exchange.is_reply_to(id))?;
-        Some((id.clone(), fault.clone()))
+        // Tries of one call; what follows another call, such as an error after a response, is let through.
+        let mut replies = script.exchanges.iter();
+        let first = replies.find(|exchange| exchange.is_reply_to(id));
+        let is_same_call = first.is_none_or(|first| first.head.target() == exchange.head.target());
+        is_same_call.then(|| (id.clone(), fault.clone()))
     }
 
     /// Answers a request; whether the connection goes on.

@@ -10,7 +10,9 @@ use tokio::time::timeout;
 
 use super::AppClient;
 
-/// How long the news of an app's end may take, once nobody listens on its port.
+/// How long the news of an app's end take as a rule.
+const QUICK_NEWS_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long they may take, once nobody listens on its port.
 const NEWS_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +99,17 @@ impl Health {
         self.0.borrow().cause.clone()
     }
 
-    /// Why the app broke off, where it has failed since there were so many failures. The news may take a moment: a
-    /// process's sockets close before its parent is told.
+    /// Why the app broke off, where it has failed since there were so many failures. The news takes a moment: a
+    /// process's sockets close one after another, and then its parent is told.
     pub(crate) async fn cause_since(&self, failures: usize, app: &AppClient) -> Option<Arc<str>> {
-        if self.failures() == failures && app.authority().connect().await.is_ok() {
-            return None;
+        let failed = || self.failed_since(failures);
+        if timeout(QUICK_NEWS_TIMEOUT, failed()).await.is_err() {
+            if app.authority().connect().await.is_ok() {
+                return None;
+            }
+            self.suspect();
+            timeout(NEWS_TIMEOUT, failed()).await.ok()?;
         }
-        self.suspect();
-        timeout(NEWS_TIMEOUT, self.failed_since(failures))
-            .await
-            .ok()?;
         self.last_cause()
     }
 

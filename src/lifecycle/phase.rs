@@ -101,9 +101,9 @@ impl Lifecycle {
                 }
             }
             (Serving, Event::Suspected) => (Probing, Order::Probe),
-            (Serving, Event::Served) => {
+            (phase @ (Serving | Probing), Event::Served) => {
                 self.failures = 0;
-                (Serving, Order::Nothing)
+                (phase, Order::Nothing)
             }
             // Late news of what is known already.
             (phase, Event::Ready | Event::Suspected | Event::Served | Event::InitEnds) => {
@@ -212,6 +212,9 @@ mod tests {
                 Order::Restart(Duration::ZERO)
             );
             assert_eq!(lifecycle.on(Event::Ready), Order::Poll);
+            lifecycle.on(Event::Served);
+            // The doubt came from the invocation on which it then ended.
+            lifecycle.on(Event::Suspected);
             lifecycle.on(Event::Served);
         }
     }

@@ -129,7 +129,14 @@ impl<'a> Pollers<'a> {
         {
             Ok(Ok(app)) => app,
             Ok(Err(error)) => {
-                tracing::error!(invocation.id, error = chain(&error), "reply was not taken");
+                let message = chain(&error);
+                tracing::error!(invocation.id, error = message, "reply was not taken");
+                if error.is_passing() {
+                    // An invocation that stays open is handed out again, and the app would do its work twice. If Lambda
+                    // has the reply after all, it refuses this.
+                    let failure = Failure::new(error_type::REPLY_LOST, message);
+                    let _ = self.proxy.runtime_api.fail(invocation, &failure).await;
+                }
                 AppState::Good
             }
             Err(_) => {

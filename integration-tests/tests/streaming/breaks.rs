@@ -180,6 +180,15 @@ fn a_whole_stream_is_not_cut_when_broken_ones_are() {
     );
 }
 
+/// How often an invocation's reply was sent.
+fn responses(lambda: &FakeLambda, id: &str) -> usize {
+    let replies = lambda.replies(id);
+    replies
+        .iter()
+        .filter(|reply| reply.verb() == "response")
+        .count()
+}
+
 #[test]
 fn a_reply_that_lambda_resets_costs_its_own_invocation_and_cancels_the_apps_work() {
     let gate = Gate::bind();
@@ -191,12 +200,12 @@ fn a_reply_that_lambda_resets_costs_its_own_invocation_and_cancels_the_apps_work
     // Chunks go out until Lambda's end has broken; the app is not kept working for nobody.
     keeper.open_until_abandoned();
     assert_eq!(
-        lambda.replies(&id).len(),
+        responses(&lambda, &id),
         1,
         "a reply that was begun is not sent again"
     );
     is_served(&lambda, "a reset of the reply");
-    assert_eq!(lambda.replies(&id).len(), 1);
+    assert_eq!(responses(&lambda, &id), 1);
 }
 
 #[test]
@@ -214,7 +223,7 @@ fn a_reply_that_lambda_refuses_costs_its_own_invocation() {
         assert_eq!(lambda.reply(&id).streamed().payload, b"ready");
         is_served(&lambda, &name);
         assert_eq!(
-            lambda.replies(&id).len(),
+            responses(&lambda, &id),
             1,
             "{name}: the reply is not doubled"
         );
