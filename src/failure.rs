@@ -42,6 +42,10 @@ pub(crate) mod error_type {
     pub(crate) const APP_STREAM: &str = "Function.AppStreamBroken";
     /// Lambda did not take the reply to its end.
     pub(crate) const REPLY_LOST: &str = "Function.ReplyLost";
+    /// The app's answer was not complete shortly before Lambda's deadline.
+    pub(crate) const APP_TIMEOUT: &str = "Function.AppTimeout";
+    /// A stream reached a limit that the user has set.
+    pub(crate) const STREAM_LIMIT: &str = "Function.StreamLimit";
     /// A fault of the adapter.
     pub(crate) const ADAPTER: &str = "Runtime.AdapterFault";
     /// The app could not be started, or ended before it was ready.

@@ -8,11 +8,13 @@
 //! [`event`] and [`reply`] are pure; only the edges (`runtime_api`, `extension_api`, `app`, `transport`, `handover`,
 //! `control`) touch the world.
 
+mod alarm;
 pub mod app;
 mod background;
 mod body;
 mod compression;
 mod control;
+mod deadline;
 pub mod event;
 mod extension_api;
 mod failure;

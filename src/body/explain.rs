@@ -72,6 +72,10 @@ where
         });
         Poll::Ready(explained.map(Err))
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
+use super::Broken;
+
 /// How a body ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     /// It gave all it had.
     Complete,
-    /// It broke off: the error, with its causes.
-    Failed(String),
+    /// It broke off, or was ended.
+    Failed(Broken),
     /// Whoever read it went away.
     Dropped,
 }
@@ -45,20 +47,19 @@ impl<F: FnOnce(End, u64), B> Observe<F, B> {
 impl<F, B> Body for Observe<F, B>
 where
     F: FnOnce(End, u64) + Unpin,
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: std::error::Error + 'static,
+    B: Body<Data = Bytes, Error = Broken> + Unpin,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         match &polled {
             Poll::Ready(None) => self.tell(End::Complete),
-            Poll::Ready(Some(Err(error))) => self.tell(End::Failed(crate::logging::chain(error))),
+            Poll::Ready(Some(Err(broken))) => self.tell(End::Failed(broken.clone())),
             Poll::Ready(Some(Ok(frame))) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
@@ -82,12 +83,13 @@ impl<F: FnOnce(End, u64), B> Drop for Observe<F, B> {
 mod tests {
     use std::cell::RefCell;
 
-    use super::super::scripted::{Scripted, Step, frames};
+    use super::super::scripted::scripted;
+    use super::super::scripted::{Step, broken, frames};
     use super::*;
 
     fn observed(steps: impl IntoIterator<Item = Step>, read: bool) -> Vec<(End, u64)> {
         let ends = RefCell::new(Vec::new());
-        let body = Observe::new(Scripted::new(steps), |end, bytes| {
+        let body = Observe::new(scripted(steps), |end, bytes| {
             ends.borrow_mut().push((end, bytes));
         });
         if read {
@@ -106,7 +108,7 @@ mod tests {
         );
         assert_eq!(
             observed([Step::Data("abc"), Step::Error], true),
-            [(End::Failed("scripted".into()), 3)]
+            [(End::Failed(broken()), 3)]
         );
         assert_eq!(observed([Step::Data("abc")], false), [(End::Dropped, 0)]);
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A body that is compressed while it comes: for each frame of data one that a client can read at once.
 
-use std::error::Error;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,15 +9,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 
 use super::Encoder;
-
-/// Why a compressed body broke off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken<E: Error + 'static> {
-    #[error(transparent)]
-    Body(E),
-    #[error("it cannot be compressed")]
-    Encoder(#[source] io::Error),
-}
+use crate::body::Broken;
+use crate::logging::chain;
 
 /// `inner`, compressed. Where `inner` breaks off, so does this, without the end of the coding: nothing may look whole
 /// that is not.
@@ -45,11 +36,10 @@ impl<B> Compressed<B> {
 
 impl<B> Body for Compressed<B>
 where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Error + 'static,
+    B: Body<Data = Bytes, Error = Broken> + Unpin,
 {
     type Data = Bytes;
-    type Error = Broken<B::Error>;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -65,7 +55,7 @@ where
                 Some(Ok(frame)) => Some(frame),
                 Some(Err(error)) => {
                     this.encoder = None;
-                    return Poll::Ready(Some(Err(Broken::Body(error))));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 None => None,
             };
@@ -103,7 +93,7 @@ where
                 Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Err(error) => {
                     this.encoder = None;
-                    return Poll::Ready(Some(Err(Broken::Encoder(error))));
+                    return Poll::Ready(Some(Err(Broken::Coding(chain(&error)))));
                 }
             }
         }

@@ -10,8 +10,10 @@ use http::Response;
 
 use super::*;
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 
-use crate::body::scripted::{Scripted, Step};
+use crate::body::Broken;
+use crate::body::scripted::{Step, scripted};
 
 const ALL: [Coding; 3] = [Coding::Zstd, Coding::Gzip, Coding::Brotli];
 
@@ -145,13 +147,12 @@ fn a_compressed_response_says_so_and_no_more_than_is_true() {
 
 /// Polls a body to its end: each frame, and what a client can read when it has come.
 fn played(coding: Coding, steps: &[Step]) -> Vec<String> {
-    played_body(coding, Scripted::new(steps.iter().copied()))
+    played_body(coding, scripted(steps.iter().copied()))
 }
 
 fn played_body<B>(coding: Coding, body: B) -> Vec<String>
 where
-    B: http_body::Body<Data = Bytes> + Unpin,
-    B::Error: std::error::Error + 'static,
+    B: http_body::Body<Data = Bytes, Error = Broken> + Unpin,
 {
     let mut body = pin!(Compressed::new(body, Encoder::new(coding).unwrap()));
     let mut context = Context::from_waker(Waker::noop());
@@ -196,7 +197,8 @@ fn each_frame_can_be_read_when_it_comes() {
 #[test]
 fn a_body_whose_end_is_known_is_one_frame() {
     for coding in ALL {
-        let whole = http_body_util::Full::new(Bytes::from_static(b"one and all"));
+        let whole = http_body_util::Full::new(Bytes::from_static(b"one and all"))
+            .map_err(|never| match never {});
         assert_eq!(played_body(coding, whole), ["one and all"], "{coding:?}");
     }
 }
@@ -219,7 +221,7 @@ fn a_body_that_breaks_off_gets_no_end() {
         let steps = [Step::Data("one "), Step::Error];
         assert_eq!(
             played(coding, &steps),
-            ["one ", "error: scripted"],
+            ["one ", "error: the app broke off its response: scripted"],
             "{coding:?}"
         );
     }

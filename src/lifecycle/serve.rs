@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::failure::{Failure, error_type};
 use crate::logging::chain;
@@ -100,6 +100,7 @@ impl<'a> Pollers<'a> {
             match app {
                 AppState::Good => self.served.set(true),
                 AppState::Failed => self.proxy.suspect_if_gone().await,
+                AppState::TimedOut => self.proxy.health.suspect(),
             }
             self.hold(&invocation).await;
         }
@@ -112,9 +113,8 @@ impl<'a> Pollers<'a> {
         if health.is_ready() {
             return;
         }
-        match invocation.deadline {
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
+        match invocation.time_left() {
+            Some(left) => {
                 let _ = timeout(left.saturating_sub(POLL_RESERVE), health.ready()).await;
             }
             None => health.ready().await,

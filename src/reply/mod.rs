@@ -43,6 +43,22 @@ pub fn error_response(status: StatusCode, cause: &str) -> Response<Bytes> {
     response
 }
 
+/// Whether a body is made of server-sent events that can be read, and added to, as they are.
+pub(crate) fn is_plain_event_stream(headers: &HeaderMap) -> bool {
+    let is = |name, expected| {
+        let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        values
+            .map(|value| {
+                let end = value.iter().position(|byte| *byte == b';');
+                &value[..end.unwrap_or(value.len())]
+            })
+            .all(|value| value.trim_ascii().eq_ignore_ascii_case(expected))
+    };
+    headers.contains_key(header::CONTENT_TYPE)
+        && is(header::CONTENT_TYPE, b"text/event-stream".as_slice())
+        && is(header::CONTENT_ENCODING, b"identity")
+}
+
 /// Makes a redirect relative that names the app's own address, which no client can reach.
 pub(crate) fn repair_location(headers: &mut HeaderMap, app: &str) {
     let location = headers
@@ -127,6 +143,40 @@ fn write_string(json: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_stream_is_told_by_its_type_unless_it_is_encoded() {
+        for (lines, is_plain) in [
+            (&[("content-type", "text/event-stream")][..], true),
+            (
+                &[("content-type", "Text/Event-Stream; charset=utf-8")],
+                true,
+            ),
+            (
+                &[
+                    ("content-type", "text/event-stream"),
+                    ("content-encoding", "Identity"),
+                ],
+                true,
+            ),
+            (
+                &[
+                    ("content-type", "text/event-stream"),
+                    ("content-encoding", "gzip"),
+                ],
+                false,
+            ),
+            (&[("content-type", "text/event-stream-2")], false),
+            (&[("content-type", "text/plain")], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_plain_event_stream(&headers), is_plain, "{lines:?}");
+        }
+    }
 
     #[test]
     fn a_redirect_to_the_apps_own_address_is_made_relative() {

@@ -8,17 +8,20 @@
 mod reply_body;
 pub(crate) mod wire;
 
+use std::error::Error;
+use std::iter::successors;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
 
+use crate::body::Broken;
 use crate::failure::Failure;
-use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
+use crate::settings::StreamErrors;
+use crate::transport::{Aborted, Authority, Client, RequestBody, ResponseBody, TransportError};
 
 use reply_body::ReplyBody;
 
@@ -61,8 +64,6 @@ pub(crate) struct Invocation {
     /// Request id, as it stands in paths.
     pub(crate) id: String,
     pub(crate) payload: Bytes,
-    /// When Lambda cuts it off. It says so in wall-clock time, and an open invocation is never frozen.
-    pub(crate) deadline: Option<Instant>,
     headers: HeaderMap,
 }
 
@@ -70,6 +71,18 @@ impl Invocation {
     /// What Lambda says in a header of this name. Managed Instances send some empty; an empty one is an absent one.
     pub(crate) fn header(&self, name: HeaderName) -> Option<&HeaderValue> {
         self.headers.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// When Lambda ends it, in milliseconds since 1970.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        let value = self.header(wire::DEADLINE_MS)?;
+        value.to_str().ok()?.parse().ok()
+    }
+
+    /// How long until Lambda ends it. An open invocation is never frozen.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let deadline = Duration::from_millis(self.deadline_ms()?);
+        Some(deadline.saturating_sub(SystemTime::UNIX_EPOCH.elapsed().ok()?))
     }
 }
 
@@ -117,22 +130,21 @@ impl RuntimeApi {
         Ok(Invocation {
             id: id.ok_or(missing)?.to_owned(),
             payload,
-            deadline: deadline(&head.headers),
             headers: head.headers,
         })
     }
 
-    /// Posts a streamed reply; returns when Lambda has taken all of it.
+    /// Posts a streamed reply; returns when Lambda has taken all of it, or the reply was cut on purpose.
     pub(crate) async fn respond_streamed<B>(
         &self,
         invocation: &Invocation,
         body: B,
+        errors: StreamErrors,
     ) -> Result<(), RuntimeApiError>
     where
-        B: Body<Data = Bytes> + Unpin + 'static,
-        B::Error: std::error::Error + 'static,
+        B: Body<Data = Bytes, Error = Broken> + Unpin + 'static,
     {
-        let body = RequestBody::Streamed(Box::pin(ReplyBody::new(body)));
+        let body = RequestBody::Streamed(Box::pin(ReplyBody::new(body, errors)));
         let mut headers = echo(invocation);
         headers.insert(wire::RESPONSE_MODE, wire::STREAMING);
         headers.insert(header::CONTENT_TYPE, wire::HTTP_INTEGRATION);
@@ -141,8 +153,13 @@ impl RuntimeApi {
             header::TRANSFER_ENCODING,
             HeaderValue::from_static("chunked"),
         );
-        self.post("response", &wire::response(&invocation.id), headers, body)
-            .await
+        let posted = self
+            .post("response", &wire::response(&invocation.id), headers, body)
+            .await;
+        match posted {
+            Err(error) if error.is_own() => Ok(()),
+            posted => posted,
+        }
     }
 
     /// Posts a whole reply. A call that breaks is repeated: Lambda takes one reply for an id and refuses the second.
@@ -287,6 +304,12 @@ impl RuntimeApi {
 }
 
 impl RuntimeApiError {
+    /// Whether we have cut the connection ourselves.
+    fn is_own(&self) -> bool {
+        let mut causes = successors(Some(self as &dyn Error), |error| (*error).source());
+        causes.any(<dyn Error>::is::<Aborted>)
+    }
+
     /// Whether the same call may succeed a moment later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -307,18 +330,6 @@ fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(),
         status,
         message,
     })
-}
-
-fn deadline(headers: &HeaderMap) -> Option<Instant> {
-    let at: u64 = headers
-        .get(wire::DEADLINE_MS)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    let left = Duration::from_millis(at).saturating_sub(now);
-    Instant::now().checked_add(left)
 }
 
 fn echo(invocation: &Invocation) -> HeaderMap {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The body of a streamed reply. If what it carries breaks off, error trailers follow: never text, never a silent end.
+//! The body of a streamed reply. If what it carries breaks off, error trailers follow, or the connection is cut: never
+//! text, never a silent end.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,43 +12,65 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 
 use super::wire;
-use crate::failure::{Failure, error_type};
+use crate::body::Broken;
+use crate::settings::StreamErrors;
+use crate::transport::Aborted;
 
-/// `inner`, with trailers in place of its error.
-pub(super) struct ReplyBody<B>(Option<B>);
+/// `inner`, and what is made of its error.
+pub(super) struct ReplyBody<B> {
+    inner: Option<B>,
+    errors: StreamErrors,
+    is_aborting: bool,
+}
 
 impl<B> ReplyBody<B> {
-    pub(super) fn new(inner: B) -> Self {
-        Self(Some(inner))
+    pub(super) fn new(inner: B, errors: StreamErrors) -> Self {
+        Self {
+            inner: Some(inner),
+            errors,
+            is_aborting: false,
+        }
     }
 }
 
 impl<B> Body for ReplyBody<B>
 where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Error + 'static,
+    B: Body<Data = Bytes, Error = Broken> + Unpin,
 {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Aborted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(inner) = &mut self.0 else {
-            return Poll::Ready(None);
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else {
+            let is_aborting = std::mem::take(&mut this.is_aborting);
+            return Poll::Ready(is_aborting.then_some(Err(Aborted)));
         };
         loop {
             match ready!(Pin::new(&mut *inner).poll_frame(context)) {
                 // An empty chunk would end the reply; trailers of the app have no place in it.
                 Some(Ok(frame)) if frame.data_ref().is_none_or(Bytes::is_empty) => {}
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
-                Some(Err(error)) => {
-                    self.0 = None;
-                    return Poll::Ready(Some(Ok(Frame::trailers(error_trailers(&error)))));
+                Some(Err(broken)) => {
+                    // Dropping what it carries cancels the app's request.
+                    this.inner = None;
+                    return match this.errors {
+                        StreamErrors::Trailers => {
+                            Poll::Ready(Some(Ok(Frame::trailers(error_trailers(&broken)))))
+                        }
+                        StreamErrors::Abort => {
+                            this.is_aborting = true;
+                            // What came before it is written while this body has nothing.
+                            context.waker().wake_by_ref();
+                            Poll::Pending
+                        }
+                    };
                 }
                 None => {
-                    self.0 = None;
+                    this.inner = None;
                     return Poll::Ready(None);
                 }
             }
@@ -57,12 +78,8 @@ where
     }
 }
 
-fn error_trailers(error: &(dyn Error + 'static)) -> HeaderMap {
-    let message = format!(
-        "the app broke off its response: {}",
-        crate::logging::chain(error)
-    );
-    let failure = Failure::new(error_type::APP_STREAM, message);
+fn error_trailers(broken: &Broken) -> HeaderMap {
+    let failure = broken.failure();
     let mut trailers = HeaderMap::with_capacity(2);
     trailers.insert(
         wire::ERROR_TYPE,
@@ -77,39 +94,49 @@ fn error_trailers(error: &(dyn Error + 'static)) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::scripted::{Scripted, Step, frames};
+    use crate::body::Limit;
+    use crate::body::scripted::{Step, frames, scripted};
+
+    fn reply(steps: impl IntoIterator<Item = Step>, errors: StreamErrors) -> Vec<String> {
+        frames(ReplyBody::new(scripted(steps), errors))
+    }
 
     #[test]
     fn frames_pass_and_an_error_becomes_trailers() {
         assert_eq!(
-            frames(ReplyBody::new(Scripted::new([
-                Step::Data("a"),
-                Step::Data("b")
-            ]))),
+            reply([Step::Data("a"), Step::Data("b")], StreamErrors::Trailers),
             ["a", "b", "end"]
         );
-        let broken = frames(ReplyBody::new(Scripted::new([
-            Step::Data("a"),
-            Step::Error,
-        ])));
         let trailers = r#"trailers ["lambda-runtime-function-error-type", "lambda-runtime-function-error-body"]"#;
-        assert_eq!(broken, ["a", trailers, "end"]);
+        assert_eq!(
+            reply([Step::Data("a"), Step::Error], StreamErrors::Trailers),
+            ["a", trailers, "end"]
+        );
+    }
+
+    #[test]
+    fn an_error_may_cut_the_reply_behind_what_came_before() {
+        assert_eq!(
+            reply([Step::Data("a"), Step::Error], StreamErrors::Abort),
+            ["a", "pending", "error", "end"]
+        );
+        assert_eq!(
+            reply([Step::Data("a"), Step::Data("b")], StreamErrors::Abort),
+            ["a", "b", "end"]
+        );
     }
 
     #[test]
     fn an_empty_frame_does_not_end_the_reply() {
         assert_eq!(
-            frames(ReplyBody::new(Scripted::new([
-                Step::Data(""),
-                Step::Data("a")
-            ]))),
+            reply([Step::Data(""), Step::Data("a")], StreamErrors::Trailers),
             ["a", "end"]
         );
     }
 
     #[test]
     fn the_error_body_is_base64_of_an_error_document() {
-        let trailers = error_trailers(&std::io::Error::other("reset\r\nx: y"));
+        let trailers = error_trailers(&Broken::ByApp("reset\r\nx: y".to_owned()));
         assert_eq!(trailers[wire::ERROR_TYPE], "Function.AppStreamBroken");
         let document: serde_json::Value =
             serde_json::from_slice(&BASE64.decode(&trailers[wire::ERROR_BODY]).unwrap()).unwrap();
@@ -117,5 +144,7 @@ mod tests {
             document["errorMessage"],
             "the app broke off its response: reset\r\nx: y"
         );
+        let trailers = error_trailers(&Broken::AtLimit(Limit::Deadline));
+        assert_eq!(trailers[wire::ERROR_TYPE], "Function.AppTimeout");
     }
 }

@@ -81,6 +81,10 @@ pub struct Settings {
     pub snapstart_before_path: Option<String>,
     /// Path to which a POST goes after a restore.
     pub snapstart_after_path: Option<String>,
+    /// How long before Lambda's deadline the app's time is up; `None`: the deadline is not looked at.
+    pub deadline_margin: Option<Duration>,
+    /// What a streamed response is held to, and what becomes of it then.
+    pub stream: Stream,
     /// Host and port of a proxy in front of the Runtime API.
     pub runtime_api_proxy: Option<(String, u16)>,
     /// How long the app may take to stop; `None`: what Lambda grants.
@@ -158,6 +162,29 @@ impl StatusSet {
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
     }
+}
+
+/// What a streamed response is held to, and what becomes of it then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stream {
+    /// How long nothing may come of it; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long it may take; `None`: as long as Lambda lets it.
+    pub max_duration: Option<Duration>,
+    /// How long an event stream may be quiet before it gets a comment; `None`: it gets none.
+    pub sse_keep_alive: Option<Duration>,
+    /// How a reply ends that is not complete.
+    pub errors: StreamErrors,
+}
+
+/// How a streamed reply ends that is not complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamErrors {
+    /// With Lambda's error trailers.
+    #[default]
+    Trailers,
+    /// The connection to the Runtime API is cut.
+    Abort,
 }
 
 /// A header and the value that it has to have.
@@ -241,6 +268,8 @@ impl Default for Settings {
             control_port: None,
             snapstart_before_path: None,
             snapstart_after_path: None,
+            deadline_margin: Some(Duration::from_millis(500)),
+            stream: Stream::default(),
             runtime_api_proxy: None,
             shutdown_timeout: None,
             log: Log {

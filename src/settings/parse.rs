@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     AsyncInit, Compression, HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet,
+    StreamErrors,
 };
 
 /// What a value should have been.
@@ -87,6 +88,25 @@ pub(super) fn duration(value: &str) -> Result<Duration, Expected> {
     Ok(Duration::from_millis(millis) + Duration::from_micros(thousandths * unit_ms))
 }
 
+/// A duration, or `off`.
+pub(super) fn duration_or_off(value: &str) -> Result<Option<Duration>, Expected> {
+    if value.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let duration = duration(value).map_err(
+        |_| "off, or a duration such as 30, 2.5, 500ms, 30s or 2m (plain numbers are seconds)",
+    )?;
+    Ok(Some(duration))
+}
+
+/// A duration that something can take, or `off`.
+pub(super) fn time_limit(value: &str) -> Result<Option<Duration>, Expected> {
+    duration_or_off(value)
+        .ok()
+        .filter(|limit| limit.is_none_or(|limit| !limit.is_zero()))
+        .ok_or("off, or a duration above 0 such as 30, 2.5, 500ms, 30s or 2m (plain numbers are seconds)")
+}
+
 pub(super) fn protocol(value: &str) -> Result<Protocol, Expected> {
     match value.to_ascii_lowercase().as_str() {
         "http" => Ok(Protocol::Http),
@@ -113,6 +133,14 @@ pub(super) fn compression(value: &str) -> Result<Compression, Expected> {
         Ok(true) => Ok(Compression::On),
         Ok(false) => Ok(Compression::Off),
         Err(_) => Err("off, on or sse"),
+    }
+}
+
+pub(super) fn stream_errors(value: &str) -> Result<StreamErrors, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "trailers" => Ok(StreamErrors::Trailers),
+        "abort" => Ok(StreamErrors::Abort),
+        _ => Err("trailers or abort"),
     }
 }
 
@@ -351,6 +379,19 @@ mod tests {
         ] {
             assert!(duration(bad).is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn some_durations_may_be_off() {
+        assert_eq!(duration_or_off("Off"), Ok(None));
+        assert_eq!(duration_or_off("15s"), Ok(Some(Duration::from_secs(15))));
+        for bad in ["", "no", "-1"] {
+            assert!(duration_or_off(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert_eq!(duration_or_off("0"), Ok(Some(Duration::ZERO)));
+        assert_eq!(time_limit("1ms"), Ok(Some(Duration::from_millis(1))));
+        assert_eq!(time_limit("off"), Ok(None));
+        assert!(time_limit("0ms").is_err(), "a stream of no length");
     }
 
     #[test]

@@ -297,6 +297,52 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::plain_path(v).map(|path| s.snapstart_after_path = Some(path)),
     },
     Var {
+        name: "DEADLINE_MARGIN",
+        aliases: &[],
+        default: "500ms",
+        help: "How long before Lambda's deadline the app's time is up: the client gets 504, or a stream its error trailers, \
+               and the app's request is cancelled. At most a quarter of the time that Lambda gives. `off`: the \
+               deadline is not looked at, and Lambda resets the environment.",
+        is_secret: false,
+        set: |s, v| parse::duration_or_off(v).map(|margin| s.deadline_margin = margin),
+    },
+    Var {
+        name: "STREAM_IDLE_TIMEOUT",
+        aliases: &[],
+        default: "off",
+        help: "How long nothing may come of a streamed response before it is ended as one that broke off. A client that \
+               reads slowly does not count.",
+        is_secret: false,
+        set: |s, v| parse::time_limit(v).map(|limit| s.stream.idle_timeout = limit),
+    },
+    Var {
+        name: "STREAM_MAX_DURATION",
+        aliases: &[],
+        default: "off",
+        help: "How long a streamed response may take from its head on before it is ended as one that broke off.",
+        is_secret: false,
+        set: |s, v| parse::time_limit(v).map(|limit| s.stream.max_duration = limit),
+    },
+    Var {
+        name: "STREAM_ERRORS",
+        aliases: &[],
+        default: "trailers",
+        help: "How a streamed reply ends that breaks off. `trailers`: with Lambda's error trailers, which a function URL \
+               hides, so that its client sees a complete response; `abort`: the connection to Lambda is cut, and the \
+               client sees a broken transfer.",
+        is_secret: false,
+        set: |s, v| parse::stream_errors(v).map(|errors| s.stream.errors = errors),
+    },
+    Var {
+        name: "SSE_KEEPALIVE",
+        aliases: &[],
+        default: "off",
+        help: "How long a streamed `text/event-stream` that the app has not compressed may be quiet before it gets a comment, \
+               which clients pass over. Only between two events, and none of it counts for the limits above.",
+        is_secret: false,
+        set: |s, v| parse::time_limit(v).map(|interval| s.stream.sse_keep_alive = interval),
+    },
+    Var {
         name: "RUNTIME_API_PROXY",
         aliases: &[alias("AWS_LWA_LAMBDA_RUNTIME_API_PROXY")],
         default: "none",

@@ -9,7 +9,6 @@ mod authority;
 mod socket;
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -27,8 +26,14 @@ use hyper_util::rt::TokioIo;
 pub(crate) use authority::{Authority, UnknownHost};
 use socket::Socket;
 
-/// A body that is still being made. It has no error: whoever makes it says how a failure is told to the peer.
-pub(crate) type StreamedBody = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
+/// A body that is still being made. Whoever makes it says how a failure is told to the peer; this error tells nothing,
+/// but cuts the connection.
+pub(crate) type StreamedBody = Pin<Box<dyn Body<Data = Bytes, Error = Aborted>>>;
+
+/// A request was cut in its body, as its maker wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was aborted")]
+pub(crate) struct Aborted;
 
 /// The body of a request. One type for every peer, so that the binary holds one client.
 pub(crate) enum RequestBody {
@@ -46,14 +51,16 @@ impl From<Bytes> for RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Aborted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut *self {
-            Self::Whole(body) => Pin::new(body).poll_frame(context),
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
             Self::Streamed(body) => body.as_mut().poll_frame(context),
         }
     }

@@ -59,6 +59,7 @@ fn a_timeout_cuts_the_transfer_and_the_next_request_is_served() {
     let local = Local::builder()
         .env(key, &value)
         .env(gate_key, gate_value)
+        .env("STREAMGATE_DEADLINE_MARGIN", "off")
         .option("--timeout")
         .option("1")
         .start();
@@ -84,12 +85,38 @@ fn a_timeout_before_the_head_is_an_error_for_the_client() {
     let (key, value) = gate.variable();
     let local = Local::builder()
         .env(key, value)
+        .env("STREAMGATE_DEADLINE_MARGIN", "off")
         .option("--timeout")
         .option("1")
         .start();
     let response = local.get("/slow-head");
-    assert!(response.status() >= 500, "{response:?}");
+    assert_eq!(response.status(), 502, "{response:?}");
     assert_eq!(local.get("/").text(), "ready");
+}
+
+#[test]
+fn an_app_that_is_late_costs_no_environment() {
+    let gate = Gate::bind();
+    let diary = Diary::default();
+    let ((key, value), (gate_key, gate_value)) = (diary.variable(), gate.variable());
+    let local = Local::builder()
+        .env(key, &value)
+        .env(gate_key, gate_value)
+        .option("--timeout")
+        .option("2")
+        .start();
+    assert_eq!(local.get("/slow-head").status(), 504);
+    let mut client = local.client();
+    client.send(&Request::get("/gated?chunks=2"));
+    let _slow_head = gate.accept();
+    let mut keeper = gate.accept();
+    keeper.open();
+    assert_eq!(client.head().status(), 200);
+    assert_eq!(client.data(), b"chunk 0\n");
+    // Trailers, which a function URL hides.
+    assert_eq!(client.step(), Next::Complete(Vec::new()));
+    assert_eq!(local.get("/").text(), "ready");
+    assert_eq!(diary.count("started"), 1, "by the app that was late");
 }
 
 #[test]

@@ -25,7 +25,7 @@ const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";
 const ERROR_BODY: &str = "Lambda-Runtime-Function-Error-Body";
 
 /// Asserts that a reply ended with the error trailers after `payload`, and nothing else.
-fn ended_with_error(reply: &Exchange, payload: &[u8], of: &str) {
+pub(crate) fn ended_with_error(reply: &Exchange, payload: &[u8], of: &str) {
     assert_eq!(
         reply.end,
         Some(End::Complete),
@@ -73,7 +73,7 @@ fn ended_with_error(reply: &Exchange, payload: &[u8], of: &str) {
     );
 }
 
-fn is_served(lambda: &FakeLambda, after: &str) {
+pub(crate) fn is_served(lambda: &FakeLambda, after: &str) {
     assert_eq!(
         lambda.invoke(Event::get("/")).streamed().payload,
         b"ready",
@@ -165,6 +165,65 @@ fn a_broken_stream_ends_cleanly_at_the_function_url_and_is_shouted_in_its_log() 
 #[test]
 fn a_broken_stream_is_cut_at_the_client_if_asked_for() {
     let (local, body, end) = reset_through(Local::builder().option("--cut-broken-streams"));
+    assert_eq!(String::from_utf8_lossy(&body), "chunk 0\nchunk 1\n");
+    assert!(matches!(end, Next::Cut(_)), "{end:?}");
+    assert_eq!(local.get("/").text(), "ready");
+}
+
+#[test]
+fn a_broken_stream_is_cut_on_the_way_to_lambda_if_asked_for() {
+    let gate = Gate::bind();
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[gate.variable()]);
+    let adapter = Adapter::extension(&lambda, app.address())
+        .env("STREAMGATE_STREAM_ERRORS", "abort")
+        .start();
+    for time in 1..=3 {
+        let id = lambda.queue(Event::get("/reset?chunks=2"));
+        let mut keeper = gate.accept();
+        lambda.wait("both chunks", |exchanges| {
+            let mut replies = exchanges
+                .iter()
+                .filter(|exchange| exchange.is_reply_to(&id));
+            let reply = replies.next()?;
+            reply.body().ends_with(b"chunk 1\n").then_some(())
+        });
+        let connections = lambda.connections();
+        keeper.open();
+        let reply = lambda.reply(&id);
+        assert!(matches!(reply.end, Some(End::Cut(_))), "{reply:?}");
+        assert!(reply.trailers.is_empty(), "{reply:?}");
+        // No terminating chunk, and nothing else behind the app's bytes.
+        let raw = reply.raw();
+        let end = String::from_utf8_lossy(&raw[raw.len() - 10..]).into_owned();
+        assert!(end.ends_with("chunk 1\n\r\n"), "{end:?}");
+        is_served(&lambda, "a stream that was cut");
+        assert_eq!(lambda.connections(), connections + 1, "time {time}");
+        assert_eq!(lambda.replies(&id).len(), 1);
+        let lines = adapter.stderr();
+        let told = lines.iter().filter(|line| line.contains(&id)).count();
+        assert_eq!(told, 1, "{lines:?}");
+    }
+}
+
+#[test]
+fn what_came_with_the_break_is_sent_before_the_cut() {
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[]);
+    let _adapter = Adapter::extension(&lambda, app.address())
+        .env("STREAMGATE_STREAM_ERRORS", "abort")
+        .start();
+    // One write of the app, whose end is the break.
+    let reply = lambda.invoke(Event::get("/short"));
+    assert!(matches!(reply.end, Some(End::Cut(_))), "{reply:?}");
+    assert_eq!(reply.streamed().payload, b"only this");
+    is_served(&lambda, "a short response");
+}
+
+#[test]
+fn a_function_urls_client_sees_the_cut_on_the_way_to_lambda() {
+    let (local, body, end) =
+        reset_through(Local::builder().env("STREAMGATE_STREAM_ERRORS", "abort"));
     assert_eq!(String::from_utf8_lossy(&body), "chunk 0\nchunk 1\n");
     assert!(matches!(end, Next::Cut(_)), "{end:?}");
     assert_eq!(local.get("/").text(), "ready");

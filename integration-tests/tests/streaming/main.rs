@@ -6,4 +6,5 @@
 mod breaks;
 mod chunks;
 mod compressed;
+mod limits;
 mod wire;

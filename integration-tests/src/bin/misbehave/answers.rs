@@ -78,7 +78,7 @@ fn answer(
         "/gated" => gated(request, stream, "content-type: text/plain\r\n")?,
         "/sse" => gated(request, stream, SSE_HEADERS)?,
         "/slow-head" => {
-            wait_at_gate()?;
+            pass(&mut gate()?, stream)?;
             plain(request, stream, "at last")?;
         }
         _ => return misbehave(request, stream, events),
