@@ -3,6 +3,7 @@
 CMD ?=
 # Not `PORT`, which make would hand on to the app.
 URL_PORT ?= 9000
+FUZZ_SECONDS ?= 60
 
 .PHONY: help
 help:
@@ -10,6 +11,7 @@ help:
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
+	@echo "make fuzz             every fuzz target for FUZZ_SECONDS (60) each"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
 
@@ -38,6 +40,10 @@ test: setup
 	cargo test --locked --workspace
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
+
+.PHONY: fuzz
+fuzz:
+	fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: lint
 lint:

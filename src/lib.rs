@@ -27,7 +27,7 @@ mod policy;
 mod proxy;
 pub mod reply;
 pub mod role;
-mod route;
+pub mod route;
 mod runtime_api;
 pub mod settings;
 pub mod stub;

@@ -5,7 +5,8 @@ use http::Uri;
 use http::uri::PathAndQuery;
 
 /// Takes a base path off a target, once and at the end of a segment. `None` where the target is not below it.
-pub(crate) fn without_base(target: &Uri, base: &str) -> Option<Uri> {
+#[must_use]
+pub fn without_base(target: &Uri, base: &str) -> Option<Uri> {
     let rest = target.path_and_query()?.as_str().strip_prefix(base)?;
     let rest = match rest.bytes().next() {
         None => "/".to_owned(),
@@ -17,7 +18,8 @@ pub(crate) fn without_base(target: &Uri, base: &str) -> Option<Uri> {
 }
 
 /// The same query below another path.
-pub(crate) fn with_path(target: &Uri, path: &str) -> Uri {
+#[must_use]
+pub fn with_path(target: &Uri, path: &str) -> Uri {
     let target = match target.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -27,7 +29,8 @@ pub(crate) fn with_path(target: &Uri, path: &str) -> Uri {
 
 /// Whether an app may take `path` for `own`: apps decode escapes, fold slashes and resolve dot segments, each in its
 /// own way, so a path that has to stay private is compared after all of these.
-pub(crate) fn may_be(path: &str, own: &str) -> bool {
+#[must_use]
+pub fn may_be(path: &str, own: &str) -> bool {
     let own = places(own.as_bytes());
     let decoded = decode(path.as_bytes());
     places(path.as_bytes()) == own || places(&decoded) == own || places(&decode(&decoded)) == own

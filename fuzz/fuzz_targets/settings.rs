@@ -23,7 +23,22 @@ fuzz_target!(|data: &str| {
         Some((name, value))
     });
     let environment: Environment = pairs.collect();
-    if let Err(error) = environment.settings() {
-        assert!(!error.to_string().is_empty());
+    match environment.settings() {
+        Ok(settings) => {
+            for path in [
+                &settings.readiness.path,
+                &settings.events_path,
+                &settings.websocket_path,
+            ] {
+                assert!(
+                    path.starts_with('/') && path.parse::<http::Uri>().is_ok(),
+                    "{path:?}"
+                );
+            }
+            let base = settings.base_path.as_deref().unwrap_or("/x");
+            assert!(base.starts_with('/') && !base.ends_with('/'), "{base:?}");
+            assert!(settings.host_from.is_none() || settings.origin_secret.is_some());
+        }
+        Err(error) => assert!(error.to_string().contains("is not valid: expected ")),
     }
 });
