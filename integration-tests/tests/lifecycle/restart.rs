@@ -12,6 +12,7 @@ use integration_tests::event::Event;
 use integration_tests::fake_lambda::{Exchange, FakeLambda};
 use integration_tests::gate::Gate;
 use integration_tests::local::Local;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn launched(lambda: &FakeLambda, diary: &Diary) -> Adapter {
@@ -69,19 +70,46 @@ fn an_app_that_ends_in_its_response_is_named_in_the_trailers_and_started_again()
     assert_eq!(diary.count("started"), 2);
 }
 
+/// The process of a launched app.
+fn pid_of_app(lambda: &FakeLambda) -> Pid {
+    let process = lambda.invoke(Event::get("/process")).streamed().payload;
+    let process: Value = serde_json::from_slice(&process).unwrap();
+    let pid = i32::try_from(process["pid"].as_i64().unwrap()).unwrap();
+    Pid::from_raw(pid).unwrap()
+}
+
+#[test]
+fn an_app_that_hangs_is_killed_and_started_again() {
+    let lambda = FakeLambda::bind();
+    let diary = Diary::default();
+    let adapter = launched(&lambda, &diary).start();
+    // It accepts, as far as the kernel does that for it, and answers nothing more.
+    kill_process(pid_of_app(&lambda), Signal::STOP).unwrap();
+    let late = Event::get("/").deadline_in(Duration::from_secs(2));
+    let _ = own_reply(&lambda.invoke(late), 504);
+    is_served(&lambda, "a hang");
+    assert_eq!(diary.count("started"), 2);
+    let _ = adapter.any_line("no answer within");
+}
+
+#[test]
+fn an_app_that_was_late_but_is_well_goes_on() {
+    let lambda = FakeLambda::bind();
+    let (diary, gate) = (Diary::default(), Gate::bind());
+    let (key, value) = gate.variable();
+    let _adapter = launched(&lambda, &diary).env(key, value).start();
+    let late = Event::get("/slow-head").deadline_in(Duration::from_secs(1));
+    let _ = own_reply(&lambda.invoke(late), 504);
+    is_served(&lambda, "a late answer");
+    assert_eq!(diary.count("started"), 1);
+}
+
 #[test]
 fn an_app_that_ends_between_invocations_is_started_again_before_the_next() {
     let lambda = FakeLambda::bind();
     let diary = Diary::default();
     let adapter = launched(&lambda, &diary).start();
-    let process = lambda.invoke(Event::get("/process"));
-    let process: Value = serde_json::from_slice(&process.streamed().payload).unwrap();
-    let pid = i32::try_from(process["pid"].as_i64().unwrap()).unwrap();
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    kill_process(pid_of_app(&lambda), Signal::KILL).unwrap();
     let _ = adapter.any_line("was killed by signal 9");
     is_served(&lambda, "SIGKILL between invocations");
     assert_eq!(diary.count("started"), 2);
