@@ -15,6 +15,10 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
 
+/// Between tries of a call, doubled each time; in all some 5 s, half of the init phase.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2_560);
+
 const REGISTER: &str = "/2020-01-01/extension/register";
 const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
 const INIT_ERROR: &str = "/2020-01-01/extension/init/error";
@@ -45,6 +49,17 @@ pub(crate) enum ExtensionApiError {
     NoIdentifier,
     #[error("extensions API sent an event that cannot be read")]
     Event(#[source] serde_json::Error),
+}
+
+impl ExtensionApiError {
+    /// Whether the same call may succeed a moment later.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Cut { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            Self::NoIdentifier | Self::Event(_) => false,
+        }
+    }
 }
 
 /// Lambda is about to end the environment.
@@ -92,15 +107,19 @@ impl Extension {
     ) -> Result<Self, ExtensionApiError> {
         const CALL: &str = "register";
         let client = Client::new(authority);
-        let mut request = Request::new(RequestBody::from(Bytes::from_static(match kind {
+        let events: &[u8] = match kind {
             Kind::External => br#"{"events":["SHUTDOWN"]}"#,
             Kind::Internal => br#"{"events":[]}"#,
-        })));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = REGISTER.parse().expect("a constant path");
+        };
         let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("streamgate"));
-        request.headers_mut().insert(NAME, name);
-        let (head, _) = call(&client, CALL, request).await?.into_parts();
+        let request = || {
+            let mut request = Request::new(RequestBody::from(Bytes::from_static(events)));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = REGISTER.parse().expect("a constant path");
+            request.headers_mut().insert(NAME, name.clone());
+            request
+        };
+        let (head, _) = persist(&client, CALL, request).await?.into_parts();
         let identifier = head
             .headers
             .get(IDENTIFIER)
@@ -112,12 +131,8 @@ impl Extension {
     /// Tells Lambda that the extension is ready and waits, for as long as it takes, until the environment is to end.
     pub(crate) async fn shutdown(&self) -> Result<Shutdown, ExtensionApiError> {
         loop {
-            let response = call(
-                &self.client,
-                "event/next",
-                self.request(Method::GET, NEXT_EVENT, Bytes::new()),
-            )
-            .await?;
+            let request = || self.request(Method::GET, NEXT_EVENT, Bytes::new());
+            let response = persist(&self.client, "event/next", request).await?;
             let event: Event =
                 serde_json::from_slice(response.body()).map_err(ExtensionApiError::Event)?;
             if event.kind == "SHUTDOWN" {
@@ -149,6 +164,26 @@ impl Extension {
             .headers_mut()
             .insert(IDENTIFIER, self.identifier.clone());
         request
+    }
+}
+
+/// Makes a call without a body of note, again and again where it does not come through: another extension may stand in
+/// the way that is slow to start, and Lambda itself may fail for a moment.
+async fn persist(
+    client: &Rc<Client>,
+    name: &'static str,
+    request: impl Fn() -> Request<RequestBody>,
+) -> Result<Response<Bytes>, ExtensionApiError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match call(client, name, request()).await {
+            Err(error) if error.is_passing() && pause <= LONGEST_PAUSE => {
+                tracing::warn!(error = crate::logging::chain(&error), "repeating a call");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

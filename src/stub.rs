@@ -81,6 +81,7 @@ fn become_the_app(
             if environment.get("PORT").is_none() {
                 environment.set("PORT", settings.port.unwrap_or(USUAL_PORT).to_string());
             }
+            let command = command.behind(settings.wrapper_next.as_deref());
             crate::app::command::exec(&command, &environment)
         }
         Err(error) => {

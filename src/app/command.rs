@@ -74,6 +74,20 @@ impl Command {
         }
     }
 
+    /// This command behind another that ends with `exec "$@"`, as exec wrappers do.
+    #[must_use]
+    pub fn behind(self, wrapper: Option<&str>) -> Self {
+        let Some(wrapper) = wrapper else {
+            return self;
+        };
+        let mut arguments = vec![self.program];
+        arguments.extend(self.arguments);
+        Self {
+            program: wrapper.into(),
+            arguments,
+        }
+    }
+
     /// Program and arguments, in order.
     pub(super) fn words(&self) -> impl Iterator<Item = &OsStr> {
         std::iter::once(self.program.as_os_str())
@@ -156,6 +170,14 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let line = of_function(Some("exec ./serve"), &environment(root, "Cargo.toml")).unwrap();
         assert_eq!(line, "/bin/sh -c exec ./serve sh node");
+    }
+
+    #[test]
+    fn a_wrapper_gets_the_command_as_its_arguments() {
+        let command = Command::new("node", ["server.js"]).behind(Some("/opt/otel-handler"));
+        assert_eq!(command.to_string(), "/opt/otel-handler node server.js");
+        let command = Command::new("node", ["server.js"]).behind(None);
+        assert_eq!(command.to_string(), "node server.js");
     }
 
     #[test]

@@ -40,7 +40,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::settings::{Environment, Settings, SettingsError};
 use crate::transport::{Authority, UnknownHost};
 
-use start::Found;
+use start::{Found, StartError};
 use stop::Stops;
 
 /// What lasts as long as the environment.
@@ -77,36 +77,10 @@ async fn try_run(
 ) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
     let began_at = Instant::now();
     let lambda = runtime_api_authority(&environment)?;
-    let is_extension = matches!(role, Role::Extension);
-    // Before registration, since the runtime process may come right after it.
-    let listener = if is_extension {
-        Some(Listener::bind(&environment)?)
-    } else {
-        None
-    };
     let signals = stop::Signals::take()?;
-
-    let kind = if is_extension {
-        Kind::External
-    } else {
-        Kind::Internal
-    };
-    let extension = match Extension::register(lambda.clone(), &extension_name(), kind).await {
-        Ok(extension) => Some(extension),
-        // Without it an entry point gets no SIGTERM, but serves.
-        Err(error) if !is_extension => {
-            tracing::warn!(
-                error = chain(&error),
-                "not registered, so lambda will not say when it stops"
-            );
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut stops = Stops::new(extension, signals);
     let runtime_api = match &settings.runtime_api_proxy {
         Some((host, port)) => Authority::resolve(host, *port)?,
-        None => lambda,
+        None => lambda.clone(),
     };
     let event_secret = match &settings.event_secret {
         Some(secret) => secret.clone(),
@@ -116,26 +90,48 @@ async fn try_run(
         settings,
         environment,
         runtime_api: RuntimeApi::new(runtime_api),
-        is_extension,
+        is_extension: matches!(role, Role::Extension),
         event_secret,
         background: Background::new(new_secret()?),
         control: None,
         began_at,
         spawned_ms: None,
     };
-    let found = match (role, &listener) {
-        (Role::Entrypoint(command), _) => adapter.start_entrypoint(command).await,
-        (_, Some(listener)) => adapter.start_extension(listener, &mut stops).await,
-        (_, None) => unreachable!("only the two roles that talk to Lambda are run"),
+    let Role::Entrypoint(command) = role else {
+        // Before registration, since the runtime process may come right after it.
+        let listener = Listener::bind(&adapter.environment)?;
+        let extension = Extension::register(lambda, &extension_name(), Kind::External).await?;
+        let mut stops = Stops::new(Some(extension), signals);
+        let found = adapter.start_extension(&listener, &mut stops).await;
+        return Ok(adapter.live(found, stops).await);
     };
-    Ok(match found {
-        Ok(Found::App(app, ready)) => Box::pin(adapter.supervise(*app, ready, stops)).await,
-        Ok(Found::Stopped(stop)) => {
-            tracing::info!(reason = %stop, "environment ends");
-            adapter.leave(&stop, 0, stops).await
+    // The app comes up while Lambda is told of us.
+    let name = extension_name();
+    let registering = Extension::register(lambda, &name, Kind::Internal);
+    let (registered, found) = tokio::join!(registering, adapter.start_entrypoint(command));
+    if let Err(error) = &registered {
+        // Without it there is no SIGTERM, but the app serves.
+        tracing::warn!(
+            error = chain(error),
+            "not registered, so lambda will not say when it stops"
+        );
+    }
+    let stops = Stops::new(registered.ok(), signals);
+    Ok(adapter.live(found, stops).await)
+}
+
+impl Adapter {
+    /// From an app that was found or launched to the code to exit with.
+    async fn live(&self, found: Result<Found, StartError>, stops: Stops) -> u8 {
+        match found {
+            Ok(Found::App(app, ready)) => Box::pin(self.supervise(*app, ready, stops)).await,
+            Ok(Found::Stopped(stop)) => {
+                tracing::info!(reason = %stop, "environment ends");
+                self.leave(&stop, 0, stops).await
+            }
+            Err(error) => self.give_up_start(&error, stops).await,
         }
-        Err(error) => adapter.give_up_start(&error, stops).await,
-    })
+    }
 }
 
 /// Reports settings that do not parse.

@@ -165,7 +165,8 @@ impl Adapter {
             stdio,
         } = handover;
         let command =
-            Command::of_function(self.settings.command.as_deref(), &environment, arguments)?;
+            Command::of_function(self.settings.command.as_deref(), &environment, arguments)?
+                .behind(self.settings.wrapper_next.as_deref());
         Ok(Launch {
             command,
             environment,

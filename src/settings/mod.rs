@@ -35,6 +35,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// Command line that starts the app in place of the handler.
     pub command: Option<String>,
+    /// Another exec wrapper, behind which the app is started.
+    pub wrapper_next: Option<String>,
     /// When the app counts as ready.
     pub readiness: Readiness,
     /// Whether Lambda is served before the app is ready, when the init phase is about to end.
@@ -239,6 +241,7 @@ impl Default for Settings {
             host: "127.0.0.1".to_owned(),
             port: None,
             command: None,
+            wrapper_next: None,
             readiness: Readiness {
                 path: "/".to_owned(),
                 port: None,

@@ -64,6 +64,18 @@ pub const VARS: &[Var] = &[
         },
     },
     Var {
+        name: "WRAPPER_NEXT",
+        aliases: &[],
+        default: "none",
+        help: "Zip functions: another exec wrapper, such as a tracing vendor's `/opt/otel-handler`, that starts the app; \
+               `AWS_LAMBDA_EXEC_WRAPPER` has room for one alone.",
+        is_secret: false,
+        set: |s, v| {
+            s.wrapper_next = Some(v.to_owned());
+            Ok(())
+        },
+    },
+    Var {
         name: "READINESS_PATH",
         aliases: &[alias("AWS_LWA_READINESS_CHECK_PATH")],
         default: "/",

@@ -5,6 +5,7 @@
 
 mod background;
 mod concurrency;
+mod extensions;
 mod lambda_faults;
 mod restart;
 mod shutdown;
