@@ -5,6 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import express from "express";
 
+import { inBackground } from "./background.js";
+
 const PACE_MS = 60;
 const WORDS = "Each of these words leaves Express the moment it is written, and reaches you before the next one is.".split(" ");
 
@@ -12,7 +14,7 @@ const app = express();
 app.disable("x-powered-by");
 
 app.get("/", (req, res) => {
-  res.type("text/plain").send("Express is up. Try /stream, /sse, /echo and /file.\n");
+  res.type("text/plain").send("Express is up. Try /stream, /sse, /echo, /file and POST /orders.\n");
 });
 
 app.get("/stream", async (req, res) => {
@@ -39,6 +41,15 @@ app.post("/echo", async (req, res) => {
 
 app.get("/file", (req, res) => {
   res.sendFile(path.join(import.meta.dirname, "static", "logo.png"));
+});
+
+// Answers at once, and packs behind the response.
+app.post("/orders", async (req, res) => {
+  await inBackground(req, async () => {
+    for (let step = 1; step <= 5; step++) await sleep(PACE_MS);
+    console.log("order is packed");
+  });
+  res.status(202).type("text/plain").send("accepted\n");
 });
 
 async function* wordsUntilGone(res) {

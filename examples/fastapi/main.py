@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import BackgroundTasks, FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+
+from background import in_background
 
 PACE = 0.06
 WORDS = "Each of these words leaves FastAPI the moment it is yielded, and reaches you before the next one is.".split()
@@ -16,7 +18,7 @@ app = FastAPI(title="Streamgate example")
 
 @app.get("/", response_class=PlainTextResponse)
 async def index() -> str:
-    return "FastAPI is up. Try /stream, /sse, /echo, /file and /docs.\n"
+    return "FastAPI is up. Try /stream, /sse, /echo, /file, /docs and POST /orders.\n"
 
 
 @app.get("/stream")
@@ -48,6 +50,19 @@ async def echo(request: Request) -> Response:
 @app.get("/file")
 async def file() -> FileResponse:
     return FileResponse(LOGO)
+
+
+@app.post("/orders", status_code=202, response_class=PlainTextResponse)
+async def order(request: Request, tasks: BackgroundTasks) -> str:
+    """Answers at once, and packs behind the response."""
+
+    async def pack() -> None:
+        for _ in range(5):
+            await asyncio.sleep(PACE)
+        print("order is packed", flush=True)
+
+    tasks.add_task(await in_background(request, pack))
+    return "accepted\n"
 
 
 async def paced_words() -> AsyncIterator[str]:

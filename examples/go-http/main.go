@@ -63,11 +63,12 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /sse", sse)
 	mux.HandleFunc("POST /echo", echo)
 	mux.HandleFunc("GET /file", file)
+	mux.HandleFunc("POST /orders", order)
 	return mux
 }
 
 func index(w http.ResponseWriter, _ *http.Request) {
-	io.WriteString(w, "Go is up. Try /stream, /sse, /echo and /file.\n")
+	io.WriteString(w, "Go is up. Try /stream, /sse, /echo, /file and POST /orders.\n")
 }
 
 func stream(w http.ResponseWriter, r *http.Request) {
@@ -114,4 +115,16 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func file(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, static, "static/logo.png")
+}
+
+// order answers at once, and packs behind the response.
+func order(w http.ResponseWriter, r *http.Request) {
+	inBackground(r, func() {
+		for range 5 {
+			time.Sleep(pace)
+		}
+		log.Println("order is packed")
+	})
+	w.WriteHeader(http.StatusAccepted)
+	io.WriteString(w, "accepted\n")
 }

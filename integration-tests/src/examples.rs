@@ -67,6 +67,8 @@ pub struct Probe {
     pub body_contains: Option<String>,
     /// The digest of the answer's whole body, in hex.
     pub sha256: Option<String>,
+    /// A part of a line that the app writes, behind its answer it may be.
+    pub log: Option<String>,
     /// Whether the answer is a stream.
     pub streams: Option<Streams>,
 }
@@ -207,7 +209,8 @@ impl Example {
 fn local(package: &Path) -> Command {
     let mut command = Command::new(binaries::streamgate_local());
     command
-        .args(["--port", "0", "--adapter"])
+        // As on Lambda, where nothing runs between two requests.
+        .args(["--port", "0", "--freeze", "--adapter"])
         .arg(binaries::streamgate())
         .current_dir(package);
     command

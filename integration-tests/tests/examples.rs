@@ -97,6 +97,9 @@ fn check(running: &Running, probe: &Probe) -> Result<(), String> {
     {
         return Err(format!("other bytes than expected, {} of them", body.len()));
     }
+    if let Some(part) = &probe.log {
+        let _ = running.program.any_line(part);
+    }
     probe
         .streams
         .map_or(Ok(()), |expected| check_arrivals(&arrivals, expected))
