@@ -65,6 +65,11 @@ fn answer(
         "/empty-length" => send(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?,
         "/cookies" => cookies(stream)?,
         "/repeated" => repeated(stream)?,
+        "/background" => {
+            let seconds = request.number("seconds", 60);
+            let headers = format!("x-streamgate-background: {seconds}\r\n");
+            whole(stream, "200 OK", &headers, b"answered")?;
+        }
         "/trailers" => send(
             stream,
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n4\r\nbody\r\n0\r\nx-sum: 10\r\n\r\n",
