@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 
 use crate::event::Event;
 use crate::front::Front;
@@ -22,11 +22,26 @@ use crate::trace::traceparent;
 
 /// Why a request does not reach the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Forbidden {
+pub(crate) enum Refusal {
+    /// It has to carry a header, and does not.
     #[error("the request lacks the header that this function requires")]
     HeaderMissing,
+    /// An app may take its path for one of those of events.
     #[error("this path is not open to clients")]
     PrivatePath,
+    /// Its query does not fit behind the path of its kind of event.
+    #[error("the request target is longer than one can be")]
+    TargetTooLong,
+}
+
+impl Refusal {
+    /// The status of the reply.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::HeaderMissing | Self::PrivatePath => StatusCode::FORBIDDEN,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+        }
+    }
 }
 
 /// What Lambda says of an invocation, for the app.
@@ -34,7 +49,9 @@ pub(crate) enum Forbidden {
 pub(crate) struct Facts<'a> {
     /// The `x-amzn-lambda-context` header.
     pub(crate) lambda_context: Option<HeaderValue>,
+    /// X-Ray's trace context, as the invocation has it.
     pub(crate) trace: Option<&'a HeaderValue>,
+    /// The tenant, where the function has any.
     pub(crate) tenant: Option<&'a HeaderValue>,
 }
 
@@ -44,7 +61,7 @@ pub(crate) fn apply(
     event_secret: &HeaderValue,
     event: Event,
     facts: Facts<'_>,
-) -> Result<Request<Bytes>, Forbidden> {
+) -> Result<Request<Bytes>, Refusal> {
     let Event {
         front,
         mut request,
@@ -52,7 +69,7 @@ pub(crate) fn apply(
     } = event;
     match front {
         Front::Other(source) => {
-            *request.uri_mut() = route::with_path(&Uri::from_static("/"), &settings.events_path);
+            *request.uri_mut() = with_path(&Uri::from_static("/"), &settings.events_path)?;
             request
                 .headers_mut()
                 .insert(EVENT_SOURCE, HeaderValue::from_static(source.name()));
@@ -69,7 +86,7 @@ pub(crate) fn apply(
             if opens {
                 require_header(settings, &request)?;
             }
-            *request.uri_mut() = route::with_path(request.uri(), &settings.websocket_path);
+            *request.uri_mut() = with_path(request.uri(), &settings.websocket_path)?;
             request
                 .headers_mut()
                 .insert(EVENT_SECRET, event_secret.clone());
@@ -98,6 +115,10 @@ pub(crate) fn apply(
     Ok(request)
 }
 
+fn with_path(target: &Uri, path: &str) -> Result<Uri, Refusal> {
+    route::with_path(target, path).ok_or(Refusal::TargetTooLong)
+}
+
 fn set(headers: &mut http::HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
@@ -105,7 +126,7 @@ fn set(headers: &mut http::HeaderMap, name: &HeaderName, value: Option<HeaderVal
 }
 
 /// What is done with the request of a client alone.
-fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Forbidden> {
+fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Refusal> {
     require_header(settings, request)?;
     if let Some(base) = &settings.base_path
         && let Some(rest) = route::without_base(request.uri(), base)
@@ -127,7 +148,7 @@ fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Fo
     if settings.events_path_private && own.into_iter().any(is_private)
         || hooks.into_iter().flatten().any(is_private)
     {
-        return Err(Forbidden::PrivatePath);
+        return Err(Refusal::PrivatePath);
     }
     if let Some(origin) = &settings.origin_secret {
         let is_from_origin = carries(request, origin);
@@ -148,9 +169,9 @@ fn of_client(settings: &Settings, request: &mut Request<Bytes>) -> Result<(), Fo
     Ok(())
 }
 
-fn require_header(settings: &Settings, request: &Request<Bytes>) -> Result<(), Forbidden> {
+fn require_header(settings: &Settings, request: &Request<Bytes>) -> Result<(), Refusal> {
     match &settings.require_header {
-        Some(required) if !carries(request, required) => Err(Forbidden::HeaderMissing),
+        Some(required) if !carries(request, required) => Err(Refusal::HeaderMissing),
         _ => Ok(()),
     }
 }

@@ -17,63 +17,80 @@ pub fn without_base(target: &Uri, base: &str) -> Option<Uri> {
     PathAndQuery::try_from(rest).ok().map(Uri::from)
 }
 
-/// The same query below another path.
+/// The same query below another path. `None` where both are longer than a target can be.
 #[must_use]
-pub fn with_path(target: &Uri, path: &str) -> Uri {
+pub fn with_path(target: &Uri, path: &str) -> Option<Uri> {
     let target = match target.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    PathAndQuery::try_from(target).map_or_else(|_| Uri::from_static("/"), Uri::from)
+    PathAndQuery::try_from(target).ok().map(Uri::from)
 }
 
-/// Whether an app may take `path` for `own`: apps decode escapes, fold slashes and resolve dot segments, each in its
-/// own way, so a path that has to stay private is compared after all of these.
+/// Whether some app may take `path` for `own`. Apps decode escapes, fold slashes, resolve dot segments and cut segments
+/// short, each in its own order. All that any order can do to segments, decoded as far as they go, is to leave some out.
 #[must_use]
 pub fn may_be(path: &str, own: &str) -> bool {
-    let own = places(own.as_bytes());
-    let decoded = decode(path.as_bytes());
-    places(path.as_bytes()) == own || places(&decoded) == own || places(&decode(&decoded)) == own
+    let (path, own) = (Segments::of(path), Segments::of(own));
+    if path.may_be_changed {
+        let mut rest = path.names.iter();
+        own.names.iter().all(|name| rest.any(|other| other == name))
+    } else {
+        path.names == own.names
+    }
 }
 
-fn places(path: &[u8]) -> Vec<Vec<u8>> {
-    let mut places: Vec<Vec<u8>> = Vec::new();
-    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
-        // Some servers take path parameters off.
-        let segment = segment
-            .split(|&byte| byte == b';')
-            .next()
-            .unwrap_or_default();
-        match segment {
-            b"" | b"." => {}
-            b".." => drop(places.pop()),
-            segment => places.push(segment.to_ascii_lowercase()),
+/// The segments of a path, decoded and in lower case. Empty ones are left out.
+struct Segments {
+    names: Vec<Vec<u8>>,
+    /// Whether there is anything that apps see differently, beside escapes and slashes.
+    may_be_changed: bool,
+}
+
+impl Segments {
+    fn of(path: &str) -> Self {
+        let mut names = Vec::new();
+        let mut may_be_changed = false;
+        for segment in path.split('/') {
+            let segment = decoded_whole(segment.as_bytes());
+            let has = |marks: &[u8]| segment.iter().any(|byte| marks.contains(byte));
+            // What was escaped so as to begin no query and no fragment, and to end no string of C; and slashes among
+            // path parameters, which go with these or part them.
+            may_be_changed |= has(b"?#\0") || has(b";") && has(b"/\\");
+            for name in segment.split(|byte| b"/\\".contains(byte)) {
+                let mut parts = name.split(|byte| b";?#\0".contains(byte));
+                let name = parts.next().unwrap_or_default();
+                may_be_changed |= matches!(name, b"." | b"..");
+                if !name.is_empty() {
+                    names.push(name.to_ascii_lowercase());
+                }
+            }
+        }
+        Self {
+            names,
+            may_be_changed,
         }
     }
-    places
 }
 
-fn decode(path: &[u8]) -> Vec<u8> {
-    let hex = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+/// Decodes escapes, and those that come of it, until none is left.
+fn decoded_whole(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&byte, tail)) = rest.split_first() {
-        if byte == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+    for &byte in path {
+        decoded.push(byte);
+        while let [.., b'%', high, low] = decoded[..]
+            && let (Some(high), Some(low)) = (hex(high), hex(low))
         {
+            decoded.truncate(decoded.len() - 3);
             decoded.push(high * 16 + low);
-            rest = after;
-        } else {
-            decoded.push(byte);
-            rest = tail;
         }
     }
     decoded
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    let digit = char::from(byte).to_digit(16)?;
+    u8::try_from(digit).ok()
 }
 
 #[cfg(test)]
@@ -99,6 +116,14 @@ mod tests {
     }
 
     #[test]
+    fn another_path_has_room_for_the_query_or_is_none() {
+        let query = "q".repeat(usize::from(u16::MAX) - "/?".len() - 1);
+        let target = format!("/?{query}").parse().unwrap();
+        assert_eq!(with_path(&target, "/").unwrap(), target);
+        assert_eq!(with_path(&target, "/x"), None);
+    }
+
+    #[test]
     fn a_private_path_is_found_however_it_is_written() {
         for path in [
             "/events",
@@ -112,11 +137,35 @@ mod tests {
             "/Events",
             "\\events",
             "/x/%2e%2e/events",
+            // Dot segments resolved before escapes are decoded, as RFC 3986 and browsers do.
+            "/x%2Fy/../%65vents",
+            "/x%2Fy/%2E./events",
+            // An empty segment is one to a parser of URLs.
+            "/events//..",
+            "/events/x//../..",
+            "/events;%2Fx",
+            "/events%3B%2Fx",
+            "/events%00.html",
+            "/events%253F/x",
+            "/event%%37%33",
         ] {
             assert!(may_be(path, "/events"), "{path}");
         }
-        for path in ["/", "/event", "/events2", "/events/x", "/x/events"] {
+        for path in [
+            "/",
+            "/event",
+            "/events2",
+            "/events/x",
+            "/x/events",
+            "/x%2Fevents",
+            "/events/My%20party",
+            "/x/events;y=1",
+            "/event%",
+            "/../event",
+        ] {
             assert!(!may_be(path, "/events"), "{path}");
         }
+        assert!(may_be("/%252561%20b/c", "/a%20b/c"));
+        assert!(!may_be("/c/../a", "/a/c"));
     }
 }

@@ -97,9 +97,10 @@ impl<'a> Object<'a> {
         &self,
         name: &'static str,
     ) -> Result<Option<T>, EventError> {
-        let malformed = |source| EventError::Malformed {
+        let malformed = |error: serde_json::Error| EventError::Malformed {
             field: name,
-            source,
+            line: error.line(),
+            column: error.column(),
         };
         self.get(name)
             .map(|value| serde_json::from_str(value.get()).map_err(malformed))

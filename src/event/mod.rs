@@ -44,24 +44,28 @@ pub enum EventError {
         /// Where it stops being UTF-8.
         source: std::str::Utf8Error,
     },
-    /// A field of another type than its kind has.
-    #[error("event has a field `{field}` that cannot be read")]
+    /// A field of another type than its kind has, or text that is none. Its value is not told: it may be a secret.
+    #[error(
+        "event has a field `{field}` that cannot be read at line {line}, column {column} of its value"
+    )]
     Malformed {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// Where in its value.
+        line: usize,
+        /// Where in the line.
+        column: usize,
     },
     /// A field that its kind must have.
     #[error("event has no field `{0}`, which events of its kind have")]
     Missing(&'static str),
-    /// The method cannot stand on a request line.
+    /// The method cannot stand on a request line. These are its first bytes.
     #[error("event has the method `{0}`, which is no HTTP method")]
     Method(String),
     /// The path and query are longer than a request target can be.
     #[error("event has a request target that cannot be sent")]
     Target,
-    /// A header that cannot be sent. Its value is not told: it may be a secret.
+    /// A header that cannot be sent, by the first bytes of its name. Its value is not told: it may be a secret.
     #[error("event has a header `{0}` whose name or value cannot be sent")]
     Header(String),
     /// More headers than can be held.
@@ -145,20 +149,18 @@ fn members(payload: &[u8]) -> Result<Object<'_>, EventError> {
         excerpt: excerpt(payload),
         source,
     };
-    match Object::parse(json) {
-        Ok(members) => Ok(members),
-        Err(error) if !error.is_data() => Err(not_json(error)),
-        Err(_) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(not_json)?;
-            Ok(Object::default())
-        }
+    if json.trim_start().starts_with('{') {
+        return Object::parse(json).map_err(not_json);
     }
+    serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(not_json)?;
+    Ok(Object::default())
 }
 
-fn excerpt(payload: &[u8]) -> String {
-    let shown = &payload[..payload.len().min(EXCERPT)];
+/// What an error may quote of an event: text of one line.
+fn excerpt(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(EXCERPT)];
     let mut text = String::from_utf8_lossy(shown).escape_default().to_string();
-    if payload.len() > EXCERPT {
+    if bytes.len() > EXCERPT {
         text.push('…');
     }
     text

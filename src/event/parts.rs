@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 
-use super::EventError;
 use super::fields::{Object, Text, Values};
 use super::target::Target;
+use super::{EventError, excerpt};
 use crate::headers;
 
 /// Makes a request. What belongs to one connection is dropped, and so is what only the adapter may say. The length is
@@ -25,10 +25,10 @@ pub(super) fn request_of(
 ) -> Result<Request<Bytes>, EventError> {
     let target = target.finish().ok_or(EventError::Target)?;
     let method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| EventError::Method(method.escape_default().to_string()))?;
+        .map_err(|_| EventError::Method(excerpt(method.as_bytes())))?;
     let mut map = HeaderMap::with_capacity(24);
     for (name, value) in headers {
-        let unfit = || EventError::Header(name.escape_default().to_string());
+        let unfit = || EventError::Header(excerpt(name.as_bytes()));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
         map.try_append(key, value)

@@ -86,6 +86,8 @@ fn json_without_marks_is_an_event_of_its_own_and_passes_as_it_is() {
     for payload in [
         "null",
         " 1.50 ",
+        // More than any number type holds.
+        "1e999",
         "[1,2]",
         "{}",
         "\"GET /\"",
@@ -399,6 +401,30 @@ fn an_http_event_that_cannot_be_read_is_refused_and_not_taken_for_another_kind()
             ..
         }
     ));
+}
+
+#[test]
+fn an_error_quotes_little_of_an_event_and_no_value_of_it() {
+    let long = "x ".repeat(100_000);
+    for (place, value) in [
+        ("/requestContext/http/method", json!(long)),
+        ("/headers", json!({ long.as_str(): "value" })),
+        ("/headers", json!("authorization: secret")),
+        ("/headers", json!({ "x-number": 5_551_234 })),
+        ("/cookies", json!("session=secret")),
+        ("/rawPath", json!({ "secret": long })),
+        ("/isBase64Encoded", json!("secret")),
+    ] {
+        let error = error(url(|event| {
+            *event.pointer_mut(place).unwrap() = value.clone();
+        }));
+        let text = crate::logging::chain(&error);
+        assert!(text.len() < 200, "{place}: {} bytes", text.len());
+        assert!(
+            !text.contains("secret") && !text.contains("555"),
+            "{place}: {text}"
+        );
+    }
 }
 
 #[test]

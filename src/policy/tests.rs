@@ -19,7 +19,7 @@ fn ask(
     variables: &[(&str, &str)],
     target: &str,
     headers: &[(&str, &str)],
-) -> Result<Request<Bytes>, Forbidden> {
+) -> Result<Request<Bytes>, Refusal> {
     let mut request = Request::builder().uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -49,7 +49,7 @@ fn client(
     variables: &[(&str, &str)],
     target: &str,
     headers: &[(&str, &str)],
-) -> Result<Request<Bytes>, Forbidden> {
+) -> Result<Request<Bytes>, Refusal> {
     ask(Front::FunctionUrl, variables, target, headers)
 }
 
@@ -89,13 +89,28 @@ fn an_event_goes_to_its_path_with_its_secret() {
 }
 
 #[test]
+fn a_query_that_does_not_fit_behind_the_path_of_its_event_is_refused() {
+    let path = format!("/{}", "p".repeat(100));
+    let target = format!("/?{}", "q".repeat(usize::from(u16::MAX) - 10));
+    let refusal = ask(
+        Front::WebSocket,
+        &[("STREAMGATE_WEBSOCKET_PATH", &path)],
+        &target,
+        &[],
+    )
+    .unwrap_err();
+    assert_eq!(refusal, Refusal::TargetTooLong);
+    assert_eq!(refusal.status(), 414);
+}
+
+#[test]
 fn a_client_reaches_the_path_of_events_unless_that_is_private() {
     assert!(client(&[], "/events", &[]).is_ok());
     let private = &[("STREAMGATE_EVENTS_PATH_PRIVATE", "true")];
     for target in ["/events", "/%65vents?a=1", "//events/", "/websocket"] {
         assert_eq!(
             client(private, target, &[]).unwrap_err(),
-            Forbidden::PrivatePath,
+            Refusal::PrivatePath,
             "{target}"
         );
     }
@@ -106,7 +121,7 @@ fn a_client_reaches_the_path_of_events_unless_that_is_private() {
     ];
     assert_eq!(
         client(below, "/api/events", &[]).unwrap_err(),
-        Forbidden::PrivatePath
+        Refusal::PrivatePath
     );
 }
 
@@ -122,7 +137,7 @@ fn a_required_header_has_to_be_there_with_its_value() {
     ] {
         assert_eq!(
             client(required, "/", headers).unwrap_err(),
-            Forbidden::HeaderMissing,
+            Refusal::HeaderMissing,
             "{headers:?}"
         );
     }

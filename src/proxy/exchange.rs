@@ -100,7 +100,7 @@ impl Exchange<'_> {
         let compresses = settings.compression != Compression::Off && self.front.is_http();
         let client = compresses.then(|| Client::of(&event.request));
         let request = policy::apply(settings, self.proxy.event_secret, event, facts)
-            .map_err(|forbidden| Trouble::new(StatusCode::FORBIDDEN, forbidden.to_string()))?;
+            .map_err(|refusal| Trouble::new(refusal.status(), refusal.to_string()))?;
         let is_head = request.method() == Method::HEAD;
         let mut response = self.ask_app(request.map(RequestBody::from)).await?;
         let status = response.status();

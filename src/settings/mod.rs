@@ -2,11 +2,12 @@
 //! Settings: environment variables become typed values once, at the door.
 //!
 //! [`VARS`] is the one table. All rows are read before failing, so that one start shows every mistake. Parsing
-//! touches no clock, file or network. A value that is empty counts as not set.
+//! touches no clock, file or network. A value that is empty, or blank, counts as not set.
 
 mod parse;
 mod vars;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -302,7 +303,9 @@ impl fmt::Display for SettingsError {
             write!(
                 f,
                 "{separator}{}=`{}` is not valid: expected {}",
-                bad.variable, bad.value, bad.expected
+                bad.variable,
+                bad.value.escape_debug(),
+                bad.expected
             )?;
         }
         Ok(())
@@ -364,11 +367,10 @@ impl Environment {
                     .iter()
                     .map(|alias| (alias.name, alias.set.unwrap_or(var.set))),
             );
-            let found = names.find_map(|(name, set)| Some((name, set, self.get(name)?)));
+            let found = names.find_map(|(name, set)| Some((name, set, self.setting(name)?)));
             let Some((variable, set, value)) = found else {
                 continue;
             };
-            let value = value.to_string_lossy();
             if let Err(expected) = set(&mut settings, value.trim()) {
                 let value = if var.is_secret {
                     "…".to_owned()
@@ -397,10 +399,17 @@ impl Environment {
         Ok(settings)
     }
 
+    /// A setting's value, as text that is not blank.
+    fn setting(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name)
+            .map(OsStr::to_string_lossy)
+            .filter(|value| !value.trim().is_empty())
+    }
+
     /// A function that was set up for Web Adapter and names no mode sits behind a buffered URL, which is that
     /// adapter's default; swapping the layer must not change its replies.
     fn keep_web_adapter_default(&self, settings: &mut Settings) {
-        let set = |name: &str| self.get(name).is_some();
+        let set = |name: &str| self.setting(name).is_some();
         let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
         let moved = self
             .iter()
@@ -423,14 +432,15 @@ impl Environment {
         names
             .filter(|name| ours(name) && !known.iter().any(|known| known == name))
             .map(|name| {
+                let shown = name.escape_debug();
                 let nearest = known
                     .iter()
                     .min_by_key(|known| strsim::levenshtein(known, &name));
                 match nearest.filter(|nearest| strsim::levenshtein(nearest, &name) <= NEAR) {
                     Some(nearest) => {
-                        format!("unknown setting {name} has no effect; did you mean {nearest}?")
+                        format!("unknown setting {shown} has no effect; did you mean {nearest}?")
                     }
-                    None => format!("unknown setting {name} has no effect"),
+                    None => format!("unknown setting {shown} has no effect"),
                 }
             })
             .collect()
@@ -483,12 +493,12 @@ mod tests {
                 .port,
             Some(2)
         );
-        assert_eq!(
-            settings(&[("PORT", "1"), ("STREAMGATE_PORT", "")])
-                .unwrap()
-                .port,
-            Some(1)
-        );
+        for empty in ["", " \t"] {
+            let set = settings(&[("PORT", "1"), ("STREAMGATE_PORT", empty)]).unwrap();
+            assert_eq!(set.port, Some(1));
+        }
+        let blank = settings(&[("STREAMGATE_HOST", " "), ("STREAMGATE_COMMAND", " ")]).unwrap();
+        assert_eq!((blank.host.as_str(), blank.command), ("127.0.0.1", None));
     }
 
     #[test]
@@ -510,6 +520,22 @@ mod tests {
             error.to_string(),
             "AWS_LWA_PORT=`http` is not valid: expected a port number from 1 to 65535; \
              STREAMGATE_INVOKE_MODE=`streaming` is not valid: expected auto, response_stream or buffered"
+        );
+    }
+
+    #[test]
+    fn what_is_told_of_a_variable_is_one_line() {
+        let error = settings(&[("STREAMGATE_PORT", "80\n80\u{1b}")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with(r"STREAMGATE_PORT=`80\n80\u{1b}` is not"),
+            "{error}"
+        );
+        let odd = settings(&[("STREAMGATE_\r\nXYZZY", "1")]).unwrap();
+        assert_eq!(
+            odd.warnings,
+            [r"unknown setting STREAMGATE_\r\nXYZZY has no effect"]
         );
     }
 

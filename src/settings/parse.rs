@@ -49,8 +49,10 @@ pub(crate) fn authority(value: &str) -> Result<(String, u16), Expected> {
 }
 
 pub(super) fn path(value: &str) -> Result<String, Expected> {
-    const EXPECTED: Expected = "a path that starts with `/` and has no spaces, such as /healthz";
+    const EXPECTED: Expected = "a path that starts with `/` and is all ASCII without spaces, such as /healthz; \
+                                others are escaped, as in %20";
     let is_path = value.starts_with('/')
+        && value.is_ascii()
         && http::uri::PathAndQuery::from_str(value).is_ok()
         && !value.contains('#');
     is_path.then(|| value.to_owned()).ok_or(EXPECTED)
@@ -232,7 +234,8 @@ pub(super) fn concurrency(value: &str) -> Result<usize, Expected> {
 
 /// A path that is put before others: no query, and no `/` at its end. `/` alone is none.
 pub(super) fn base_path(value: &str) -> Result<Option<String>, Expected> {
-    const EXPECTED: Expected = "a path that starts with `/` and has no query, such as /api";
+    const EXPECTED: Expected =
+        "a path that starts with `/`, is all ASCII and has no query, such as /api";
     let base = path(value).map_err(|_| EXPECTED)?;
     if base.contains('?') {
         return Err(EXPECTED);
@@ -246,7 +249,7 @@ pub(super) fn plain_path(value: &str) -> Result<String, Expected> {
     path(value)
         .ok()
         .filter(|path| !path.contains('?'))
-        .ok_or("a path that starts with `/` and has no query")
+        .ok_or("a path that starts with `/`, is all ASCII and has no query")
 }
 
 pub(super) fn header_name(value: &str) -> Result<HeaderName, Expected> {
@@ -454,7 +457,7 @@ mod tests {
     #[test]
     fn a_readiness_path_is_a_path() {
         assert_eq!(path("/healthz?deep=1"), Ok("/healthz?deep=1".into()));
-        for bad in ["healthz", "", "/a b", "/a#b", "http://x/"] {
+        for bad in ["healthz", "", "/a b", "/a#b", "/caf\u{e9}", "http://x/"] {
             assert!(path(bad).is_err(), "{bad:?} was accepted");
         }
     }
