@@ -106,7 +106,7 @@ impl Extension {
         kind: Kind,
     ) -> Result<Self, ExtensionApiError> {
         const CALL: &str = "register";
-        let client = Client::new(authority);
+        let client = Client::to_lambda(authority);
         let events: &[u8] = match kind {
             Kind::External => br#"{"events":["SHUTDOWN"]}"#,
             Kind::Internal => br#"{"events":[]}"#,

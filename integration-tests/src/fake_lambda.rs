@@ -34,12 +34,28 @@ const SPIN_LIMIT: Duration = Duration::from_millis(20);
 pub enum Fault {
     /// The connection is reset when the head and so many bytes of the body have been read.
     ResetAfter(usize),
-    /// Nothing more is read after the head until [`FakeLambda::release`].
+    /// The same, but the connection is closed in an orderly way.
+    CloseAfter(usize),
+    /// The same, but this status is the answer, and then nothing happens until the adapter closes the connection.
+    AnswerAfter(usize, u16),
+    /// Nothing more is read after the head until [`FakeLambda::release`] or [`FakeLambda::change_fault`].
     Stall,
     /// The reply is read, then answered with this status.
     Status(u16),
     /// The reply is read, then the connection is closed without an answer.
     NoAnswer,
+}
+
+impl Fault {
+    /// After how many bytes of the body it happens.
+    fn limit(&self) -> Option<usize> {
+        match self {
+            Self::ResetAfter(limit) | Self::CloseAfter(limit) | Self::AnswerAfter(limit, _) => {
+                Some(*limit)
+            }
+            Self::Stall | Self::Status(_) | Self::NoAnswer => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -270,6 +286,12 @@ impl FakeLambda {
         self.script.change(|script| script.faults.remove(id));
     }
 
+    /// Puts another fault in the place of one that stalls.
+    pub fn change_fault(&self, id: &str, fault: Fault) {
+        self.script
+            .change(|script| script.faults.insert(id.to_owned(), fault));
+    }
+
     /// Waits until `probe` finds something among the requests so far.
     pub fn wait<T>(&self, what: &str, mut probe: impl FnMut(&[Exchange]) -> Option<T>) -> T {
         let found = self
@@ -438,7 +460,7 @@ impl Connection {
             answered: None,
             at: Instant::now(),
         };
-        let fault = self.fault(&exchange);
+        let mut fault = self.fault(&exchange);
         let index = self.script.change(|script| {
             script.exchanges.push(exchange);
             script.exchanges.len() - 1
@@ -446,22 +468,23 @@ impl Connection {
         if matches!(fault, Some((_, Fault::Stall))) {
             let id = fault.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
             let released = |script: &mut Script| {
-                (script.closed || !script.faults.contains_key(&id)).then_some(())
+                let stalls = matches!(script.faults.get(&id), Some(Fault::Stall));
+                (script.closed || !stalls).then_some(())
             };
             self.script.wait(PATIENCE, released);
+            fault = self
+                .script
+                .change(|script| Some((id.clone(), script.faults.get(&id)?.clone())));
         }
-        let limit = match fault {
-            Some((_, Fault::ResetAfter(limit))) => Some(limit),
-            _ => None,
-        };
-        let end = self.body(index, framing, limit);
+        let end = self.body(index, framing, fault.as_ref().map(|(_, fault)| fault));
         let complete = end == End::Complete;
         self.script
             .change(|script| script.exchanges[index].end = Some(end));
         complete.then_some(index)
     }
 
-    fn body(&mut self, index: usize, framing: Framing, limit: Option<usize>) -> End {
+    fn body(&mut self, index: usize, framing: Framing, fault: Option<&Fault>) -> End {
+        let limit = fault.and_then(Fault::limit);
         let mut left = match framing {
             Framing::Length(length) => length,
             _ => 0,
@@ -469,8 +492,7 @@ impl Connection {
         let mut taken = 0;
         loop {
             if limit.is_some_and(|limit| taken + self.buffer.len() >= limit) {
-                let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-                return End::Cut("reset by the script".to_owned());
+                return self.break_off(index, fault);
             }
             if framing == Framing::Chunked {
                 match take_piece(&mut self.buffer) {
@@ -507,6 +529,23 @@ impl Connection {
             self.script
                 .change(|script| script.exchanges[index].reads.push(read));
         }
+    }
+
+    fn break_off(&mut self, index: usize, fault: Option<&Fault>) -> End {
+        match fault {
+            Some(Fault::CloseAfter(_)) => return End::Cut("closed by the script".to_owned()),
+            Some(Fault::AnswerAfter(_, status)) => {
+                let body = r#"{"errorMessage":"scripted","errorType":"Scripted"}"#;
+                self.respond(index, *status, "", body);
+                while self.read().is_some() {
+                    self.buffer.clear();
+                }
+                return End::Cut("answered early by the script".to_owned());
+            }
+            _ => {}
+        }
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        End::Cut("reset by the script".to_owned())
     }
 
     fn read(&mut self) -> Option<Vec<u8>> {

@@ -26,6 +26,7 @@ pub mod http;
 pub mod local;
 pub mod pattern;
 pub mod process;
+pub mod raw_app;
 pub mod rie;
 pub mod waiting;
 pub mod wire;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::AppClient;
 use super::process::Group;
 use crate::settings::{Protocol, Readiness};
-use crate::transport::{RequestBody, ResponseBody, TransportError};
+use crate::transport::{RequestBody, ResponseBody};
 
 /// How long one check may take. An app that has accepted may still be starting; asking it again is cheap.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -177,9 +177,10 @@ async fn ask_once(app: &AppClient, check: &Readiness) -> Result<(), Finding> {
         .parse()
         .expect("the path was checked when it was set");
     request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
-    let response = app.send(request).await.map_err(|error| match error {
-        TransportError::Connect { source, .. } => Finding::NotListening(source.to_string()),
-        error => Finding::NotHttp(crate::logging::chain(&error)),
+    let sent = app.send(request).await;
+    let response = sent.map_err(|error| match error.connecting() {
+        Some(source) => Finding::NotListening(source.to_string()),
+        None => Finding::NotHttp(crate::logging::chain(&error)),
     })?;
     let status = response.status();
     read_if_small(response.into_body()).await;

@@ -200,7 +200,7 @@ impl Adapter {
 
     /// How the app is reached on this port.
     pub(super) fn client(&self, port: u16) -> Result<AppClient, UnknownHost> {
-        Authority::resolve(&self.settings.host, port).map(Client::new)
+        Authority::resolve(&self.settings.host, port).map(Client::to_app)
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {

@@ -324,7 +324,7 @@ impl Adapter {
                     // In time or not is for the snapshot's own bound to say.
                     while ready().await.is_err() {}
                 };
-                self.through_snapshot(&client, ready_again).await?;
+                Box::pin(self.through_snapshot(&client, ready_again)).await?;
             }
             Ok(listens_since)
         })

@@ -51,6 +51,8 @@ pub(crate) enum RuntimeApiError {
         status: StatusCode,
         message: String,
     },
+    #[error("runtime API answered {call} before it had all of it")]
+    Early { call: &'static str },
     #[error("runtime API answered {call} without a usable `{header}` header")]
     MissingHeader {
         call: &'static str,
@@ -95,7 +97,7 @@ pub(crate) struct RuntimeApi {
 impl RuntimeApi {
     pub(crate) fn new(authority: Authority) -> Self {
         Self {
-            client: Client::new(authority),
+            client: Client::to_lambda(authority),
         }
     }
 
@@ -144,7 +146,10 @@ impl RuntimeApi {
     where
         B: Body<Data = Bytes, Error = Broken> + Unpin + 'static,
     {
-        let body = RequestBody::Streamed(Box::pin(ReplyBody::new(body, errors)));
+        const CALL: &str = "response";
+        let body = ReplyBody::new(body, errors);
+        let has_ended = body.has_ended();
+        let body = RequestBody::Streamed(Box::pin(body));
         let mut headers = echo(invocation);
         headers.insert(wire::RESPONSE_MODE, wire::STREAMING);
         headers.insert(header::CONTENT_TYPE, wire::HTTP_INTEGRATION);
@@ -154,10 +159,12 @@ impl RuntimeApi {
             HeaderValue::from_static("chunked"),
         );
         let posted = self
-            .post("response", &wire::response(&invocation.id), headers, body)
+            .post(CALL, &wire::response(&invocation.id), headers, body)
             .await;
         match posted {
             Err(error) if error.is_own() => Ok(()),
+            // An answer ends the call, and whatever had not been sent is lost.
+            Ok(()) if !has_ended.get() => Err(RuntimeApiError::Early { call: CALL }),
             posted => posted,
         }
     }
@@ -315,7 +322,7 @@ impl RuntimeApiError {
         match self {
             Self::Transport { .. } | Self::Cut { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
-            Self::MissingHeader { .. } => false,
+            Self::MissingHeader { .. } | Self::Early { .. } => false,
         }
     }
 }

@@ -2,7 +2,9 @@
 //! The body of a streamed reply. If what it carries breaks off, error trailers follow, or the connection is cut: never
 //! text, never a silent end.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
@@ -21,6 +23,7 @@ pub(super) struct ReplyBody<B> {
     inner: Option<B>,
     errors: StreamErrors,
     is_aborting: bool,
+    has_ended: Rc<Cell<bool>>,
 }
 
 impl<B> ReplyBody<B> {
@@ -29,7 +32,18 @@ impl<B> ReplyBody<B> {
             inner: Some(inner),
             errors,
             is_aborting: false,
+            has_ended: Rc::default(),
         }
+    }
+
+    /// Tells, also when the body is gone, whether it was asked for all that it had.
+    pub(super) fn has_ended(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.has_ended)
+    }
+
+    fn end(&mut self) {
+        self.inner = None;
+        self.has_ended.set(true);
     }
 }
 
@@ -56,7 +70,7 @@ where
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Some(Err(broken)) => {
                     // Dropping what it carries cancels the app's request.
-                    this.inner = None;
+                    this.end();
                     return match this.errors {
                         StreamErrors::Trailers => {
                             Poll::Ready(Some(Ok(Frame::trailers(error_trailers(&broken)))))
@@ -70,7 +84,7 @@ where
                     };
                 }
                 None => {
-                    this.inner = None;
+                    this.end();
                     return Poll::Ready(None);
                 }
             }

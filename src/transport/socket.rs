@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A TCP socket on which nothing waits for an acknowledgement, in either direction.
+//! A TCP socket on which nothing waits for an acknowledgement, in either direction, and whose errors come in order.
 //!
 //! A small write is held back while the one before is not acknowledged (Nagle's algorithm), and an acknowledgement is
 //! held back in the hope that data will carry it, for 40 ms on Linux. `TCP_NODELAY` takes the wait from our writes.
 //! Peers may lack it: many an app writes its head, then its body. So whoever waits for more of a peer that has just
 //! sent something acknowledges that first, with `TCP_QUICKACK` (tcp(7)); the option does not last, hence each time.
+//!
+//! A peer may answer and close before it has read all that we send. Then our next write fails, while its answer lies in
+//! the kernel. hyper would give both up for that write; so the write only stalls, until reading has come to what broke
+//! the connection.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rustix::net::sockopt::set_tcp_quickack;
@@ -18,6 +24,10 @@ use tokio::net::TcpStream;
 pub(crate) struct Socket {
     stream: TcpStream,
     is_unacknowledged: bool,
+    /// Set with every byte that comes; cleared by whoever wants to know.
+    is_answered: Rc<Cell<bool>>,
+    /// Why nothing more can be written.
+    broken: Option<io::ErrorKind>,
 }
 
 impl Socket {
@@ -26,8 +36,38 @@ impl Socket {
         Ok(Self {
             stream,
             is_unacknowledged: false,
+            is_answered: Rc::default(),
+            broken: None,
         })
     }
+
+    pub(super) fn is_answered(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.is_answered)
+    }
+
+    fn write(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.is_none() {
+            let polled = write(Pin::new(&mut self.stream));
+            match &polled {
+                Poll::Ready(Err(error)) if is_end_of_peer(error.kind()) => {
+                    self.broken = Some(error.kind());
+                }
+                _ => return polled,
+            }
+        }
+        // Who writes also reads, and the end of the connection wakes the reader.
+        Poll::Pending
+    }
+}
+
+fn is_end_of_peer(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 impl AsyncRead for Socket {
@@ -36,12 +76,24 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let filled = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if polled.is_ready() {
-            self.is_unacknowledged = true;
-        } else if std::mem::take(&mut self.is_unacknowledged) {
-            // Without it the peer is slower, not wrong.
-            let _ = set_tcp_quickack(&self.stream, true);
+        if polled.is_pending() {
+            if std::mem::take(&mut self.is_unacknowledged) {
+                // Without it the peer is slower, not wrong.
+                let _ = set_tcp_quickack(&self.stream, true);
+            }
+            return Poll::Pending;
+        }
+        self.is_unacknowledged = true;
+        if buffer.filled().len() > filled {
+            self.is_answered.set(true);
+        } else if let (Poll::Ready(Ok(())), Some(io::ErrorKind::ConnectionReset)) =
+            (&polled, self.broken)
+        {
+            // The kernel tells of a reset once, and the write has heard it: what looks like the end of all is none. (A
+            // write that fails behind the peer's orderly end is a broken pipe.)
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         polled
     }
@@ -53,7 +105,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.write(|stream| stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -61,7 +113,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        self.write(|stream| stream.poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

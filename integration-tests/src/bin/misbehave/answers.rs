@@ -25,12 +25,23 @@ const SSE_HEADERS: &str = "content-type: text/event-stream\r\ncache-control: no-
 /// Answers the requests of one connection, one after another.
 pub(crate) fn serve(mut stream: TcpStream, events: &Events) -> io::Result<()> {
     let mut buffer = Leftover::new();
-    while let Some(request) = Request::read(&mut stream, &mut buffer)? {
+    while let Some(request) = next(&mut stream, &mut buffer)? {
         if let After::Close = answer(&request, &mut stream, &mut buffer, events)? {
             break;
         }
     }
     Ok(())
+}
+
+/// The next request, or `None` when the peer is done or was idle for too long.
+fn next(stream: &mut TcpStream, buffer: &mut Leftover) -> io::Result<Option<Request>> {
+    stream.set_read_timeout(life::keep_alive())?;
+    let request = match Request::read(stream, buffer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        request => request?,
+    };
+    stream.set_read_timeout(None)?;
+    Ok(request)
 }
 
 fn answer(

@@ -5,6 +5,7 @@
 //! - `LISTEN_DELAY_MS`: listens late; `BIND_PORT`: listens on this port, whatever `PORT` says (0: any)
 //! - `LISTEN_GATE`: listens when the file of this name is there
 //! - `ON_SIGTERM=exit|ignore`; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
+//! - `KEEP_ALIVE_MS`: closes connections that are idle for so long
 //! - `EVENT_FILE`: a file that gets the same lines about the app's life as standard error
 
 use std::fs::OpenOptions;
@@ -43,6 +44,12 @@ impl Events {
             let _ = file.write_all(text.as_bytes());
         }
     }
+}
+
+/// How long a connection may be idle; for ever by default.
+pub(crate) fn keep_alive() -> Option<Duration> {
+    let limit = env::var("KEEP_ALIVE_MS").ok()?.parse().ok()?;
+    Some(Duration::from_millis(limit))
 }
 
 pub(crate) fn obey_at_start(events: &Events) {
