@@ -23,6 +23,7 @@ mod handover;
 mod headers;
 mod lifecycle;
 pub mod logging;
+mod metrics;
 mod policy;
 mod proxy;
 pub mod reply;

@@ -3,14 +3,15 @@
 //!
 //! Lines go to standard error, which Lambda keeps in the function's log group as it does standard output.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Span, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::settings::{Log, LogFormat};
@@ -21,7 +22,10 @@ pub fn init(log: Log) {
         .with_max_level(log.level)
         .with_writer(io::stderr);
     let _ = match log.format {
-        LogFormat::Json => builder.event_format(JsonLine).try_init().is_ok(),
+        LogFormat::Json => {
+            let builder = builder.fmt_fields(JsonMembers);
+            builder.event_format(JsonLine).try_init().is_ok()
+        }
         // Lambda stamps text lines itself.
         LogFormat::Text => builder
             .without_time()
@@ -31,6 +35,12 @@ pub fn init(log: Log) {
     };
 }
 
+/// What is logged within is of the invocation with this request id.
+pub(crate) fn invocation(request_id: &str) -> Span {
+    // Whatever is logged at all names its invocation.
+    tracing::error_span!("invocation", %request_id)
+}
+
 /// One JSON object a line, with the keys of Lambda's managed runtimes. Lambda files a line under its `level` only if a
 /// `timestamp` stands beside it (AWS, "Log-level filtering").
 struct JsonLine;
@@ -38,44 +48,59 @@ struct JsonLine;
 impl<S, N> FormatEvent<S, N> for JsonLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+    N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
-        let mut fields = JsonFields {
-            line: String::with_capacity(256),
-        };
-        event.record(&mut fields);
-        writer.write_str(&fields.line)?;
+        if let Some(span) = context.lookup_current()
+            && let Some(members) = span.extensions().get::<FormattedFields<N>>()
+        {
+            writer.write_str(members)?;
+        }
+        JsonMembers.format_fields(writer.by_ref(), event)?;
         writeln!(writer, ",\"logger\":\"{}\"}}", event.metadata().target())
     }
 }
 
 /// Fields as members, behind others.
-struct JsonFields {
-    line: String,
-}
+struct JsonMembers;
 
-impl JsonFields {
-    fn put(&mut self, field: &Field, value: impl fmt::Display) {
-        let name = if field.name() == "invocation.id" {
-            "requestId"
-        } else {
-            field.name()
+impl<'a> FormatFields<'a> for JsonMembers {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
+        let mut members = Members {
+            writer,
+            written: Ok(()),
         };
-        // Writing to a string does not fail.
-        let _ = write!(self.line, ",\"{name}\":{value}");
+        fields.record(&mut members);
+        members.written
     }
 }
 
-impl Visit for JsonFields {
+struct Members<'a> {
+    writer: Writer<'a>,
+    written: fmt::Result,
+}
+
+impl Members<'_> {
+    fn put(&mut self, field: &Field, value: impl fmt::Display) {
+        let name = match field.name() {
+            "request_id" => "requestId",
+            name => name,
+        };
+        self.written = self
+            .written
+            .and_then(|()| write!(self.writer, ",\"{name}\":{value}"));
+    }
+}
+
+impl Visit for Members<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
     }
@@ -131,12 +156,13 @@ mod tests {
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(JsonMembers)
             .event_format(JsonLine)
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
+            let _entered = invocation("r-1").entered();
             tracing::warn!(
-                invocation.id = "r-1",
                 app.port = 8080,
                 error = "a \"quote\"\nline",
                 "app is {}",

@@ -11,7 +11,7 @@
 mod exchange;
 mod record;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,13 +23,13 @@ use crate::app::health::Health;
 use crate::background::{Background, Token, Waited};
 use crate::deadline::Deadline;
 use crate::event::{self, Refused};
-use crate::failure::{Failure, error_type};
 use crate::logging::chain;
+use crate::metrics::{Metrics, Outcome};
 use crate::runtime_api::{Invocation, RuntimeApi, RuntimeApiError};
 use crate::settings::Settings;
 use exchange::{Exchange, Trouble};
 pub(crate) use record::AppState;
-use record::{Record, Route};
+use record::Record;
 
 /// The way between Lambda and the app.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Proxy<'a> {
     pub(crate) health: &'a Rc<Health>,
     /// `None`: the app has no way to tell of work behind its response.
     background: Option<&'a Rc<Background>>,
+    metrics: &'a Metrics,
     settings: &'a Settings,
     event_secret: &'a HeaderValue,
     streamed_once: OnceCell<()>,
@@ -52,6 +53,7 @@ impl<'a> Proxy<'a> {
         app: &'a AppClient,
         health: &'a Rc<Health>,
         background: Option<&'a Rc<Background>>,
+        metrics: &'a Metrics,
         settings: &'a Settings,
         event_secret: &'a HeaderValue,
     ) -> Self {
@@ -60,6 +62,7 @@ impl<'a> Proxy<'a> {
             app,
             health,
             background,
+            metrics,
             settings,
             event_secret,
             streamed_once: OnceCell::new(),
@@ -83,55 +86,38 @@ impl<'a> Proxy<'a> {
         let deadline = self.deadline(invocation, began_at);
         let alarm = self.alarms.borrow_mut().pop().unwrap_or_default();
         let token = self.background.map(Background::issue);
-        let exchange = |front, route| Exchange {
+        let record = Rc::new(Record::new(began_at));
+        let exchange = |front| Exchange {
             proxy: self,
             invocation,
             front,
-            record: Rc::new(Record {
-                id: invocation.id.clone(),
-                route: Route(route),
-                began_at,
-                app: Cell::new(AppState::Good),
-            }),
+            record: Rc::clone(&record),
             alarm: Rc::clone(&alarm),
             deadline,
             token: token.as_ref(),
         };
-        let app = match event::decode(&invocation.payload) {
+        let replied = match event::decode(&invocation.payload) {
             Ok(event) => {
-                let front = event.front;
                 let route = (event.request.method().clone(), event.request.uri().clone());
-                let exchange = exchange(front, Some(route));
-                let status = exchange.serve(event).await?.as_u16();
-                tracing::debug!(
-                    invocation.id,
-                    ?front,
-                    route = %exchange.record.route,
-                    http.status = status,
-                    elapsed_ms = exchange.record.elapsed_ms(),
-                    "invocation ended"
-                );
-                exchange.record.app.get()
+                let _ = record.route.0.set(route);
+                exchange(event.front).serve(event).await
             }
             Err(Refused { error, front }) => {
-                let message = chain(&error);
-                if let Some(front) = front {
-                    let trouble = Trouble::new(StatusCode::BAD_REQUEST, message);
-                    exchange(front, None).tell(trouble).await?;
-                } else {
-                    tracing::error!(invocation.id, "event cannot be served: {message}");
-                    let failure = Failure::new(error_type::EVENT, message);
-                    self.runtime_api.fail(invocation, &failure).await?;
-                }
-                AppState::Good
+                let trouble = Trouble::new(StatusCode::BAD_REQUEST, chain(&error));
+                exchange(front).tell(trouble).await
             }
         };
+        if replied.is_err() {
+            record.outcome.set(Outcome::Lost);
+        }
+        self.metrics.served(&record.served(&invocation.id));
+        replied?;
         if let Some(token) = &token {
             let until = deadline.map(|deadline| deadline.of_app);
-            self.wait_for_background(invocation, token, until).await;
+            self.wait_for_background(token, until).await;
         }
         self.alarms.borrow_mut().push(alarm);
-        Ok(app)
+        Ok(record.app.get())
     }
 
     /// Lambda tells the time of day; from here on it is an instant, which no change of the clock moves.
@@ -143,12 +129,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// Holds the invocation open, behind its reply, while the app works for it.
-    async fn wait_for_background(
-        &self,
-        invocation: &Invocation,
-        token: &Token,
-        until: Option<Instant>,
-    ) {
+    async fn wait_for_background(&self, token: &Token, until: Option<Instant>) {
         let began_at = Alarm::now();
         let failures = self.health.failures();
         let most = began_at.checked_add(self.settings.background_max);
@@ -160,9 +141,8 @@ impl<'a> Proxy<'a> {
         let elapsed_ms = u64::try_from(began_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         match waited {
             Waited::Not => {}
-            Waited::Done => tracing::debug!(invocation.id, elapsed_ms, "background work is done"),
+            Waited::Done => tracing::debug!(elapsed_ms, "background work is done"),
             Waited::TimeIsUp => tracing::warn!(
-                invocation.id,
                 elapsed_ms,
                 "background work is not done, but its time is up; lambda may freeze it"
             ),

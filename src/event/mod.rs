@@ -17,7 +17,7 @@ mod websocket;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 
-use crate::front::Front;
+use crate::front::{Front, Source};
 use fields::Object;
 
 pub(crate) use parts::ascii_json;
@@ -81,8 +81,8 @@ pub enum EventError {
 pub struct Refused {
     /// Why.
     pub error: EventError,
-    /// The front that waits for an answer. `None`: the payload is not JSON, so nobody is known.
-    pub front: Option<Front>,
+    /// The front that waits for an answer. A payload that is no JSON is of none that sends HTTP.
+    pub front: Front,
 }
 
 /// A request from a front.
@@ -103,7 +103,10 @@ pub struct Event {
 ///
 /// An event that is not JSON, or that bears the marks of a front and cannot be made a request.
 pub fn decode(payload: &Bytes) -> Result<Event, Refused> {
-    let event = members(payload).map_err(|error| Refused { error, front: None })?;
+    let event = members(payload).map_err(|error| {
+        let front = Front::Other(Source::Direct);
+        Refused { error, front }
+    })?;
     let context = event.object("requestContext");
     let front = marks::front(&event, &context);
     let request = match front {
@@ -127,10 +130,7 @@ pub fn decode(payload: &Bytes) -> Result<Event, Refused> {
             });
         }
     };
-    let request = request.map_err(|error| Refused {
-        error,
-        front: Some(front),
-    })?;
+    let request = request.map_err(|error| Refused { error, front })?;
     let context = event.get("requestContext").map(|raw| ascii_json(raw.get()));
     Ok(Event {
         front,

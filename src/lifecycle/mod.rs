@@ -35,6 +35,7 @@ use crate::extension_api::{Extension, Kind};
 use crate::failure::{Failure, error_type};
 use crate::handover::Listener;
 use crate::logging::chain;
+use crate::metrics::Metrics;
 use crate::role::Role;
 use crate::runtime_api::RuntimeApi;
 use crate::settings::{Environment, Settings, SettingsError};
@@ -52,6 +53,7 @@ struct Adapter {
     /// What tells an event from a client's request to the same path.
     event_secret: HeaderValue,
     background: Rc<Background>,
+    metrics: Metrics,
     /// The adapter's own address, where the app can tell of work behind its response.
     control: Option<Control>,
     began_at: Instant,
@@ -86,6 +88,9 @@ async fn try_run(
         Some(secret) => secret.clone(),
         None => new_secret()?,
     };
+    let function = environment.get("AWS_LAMBDA_FUNCTION_NAME");
+    let function = function.unwrap_or_default().to_string_lossy();
+    let metrics = Metrics::new(settings.metrics, &function);
     let mut adapter = Adapter {
         settings,
         environment,
@@ -93,6 +98,7 @@ async fn try_run(
         is_extension: matches!(role, Role::Extension),
         event_secret,
         background: Background::new(new_secret()?),
+        metrics,
         control: None,
         began_at,
         spawned_ms: None,

@@ -12,9 +12,10 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument as _;
 
 use crate::failure::{Failure, error_type};
-use crate::logging::chain;
+use crate::logging::{self, chain};
 use crate::proxy::{AppState, Proxy};
 use crate::runtime_api::{Invocation, RuntimeApiError};
 
@@ -92,7 +93,8 @@ impl<'a> Pollers<'a> {
             };
             failures = 0;
             self.open.set(self.open.get() + 1);
-            let app = self.answer(&invocation).await;
+            let span = logging::invocation(&invocation.id);
+            let app = self.answer(&invocation).instrument(span).await;
             self.open.set(self.open.get() - 1);
             if self.is_draining.get() {
                 std::future::pending::<()>().await;
@@ -130,7 +132,7 @@ impl<'a> Pollers<'a> {
             Ok(Ok(app)) => app,
             Ok(Err(error)) => {
                 let message = chain(&error);
-                tracing::error!(invocation.id, error = message, "reply was not taken");
+                tracing::error!(error = message, "reply was not taken");
                 if error.is_passing() {
                     // An invocation that stays open is handed out again, and the app would do its work twice. If Lambda
                     // has the reply after all, it refuses this.
@@ -140,7 +142,7 @@ impl<'a> Pollers<'a> {
                 AppState::Good
             }
             Err(_) => {
-                tracing::error!(invocation.id, "adapter panicked");
+                tracing::error!("adapter panicked");
                 let failure = Failure::new(
                     error_type::ADAPTER,
                     "the adapter panicked; its log says where",

@@ -124,6 +124,7 @@ impl Adapter {
                 &client,
                 &health,
                 self.control.as_ref().map(|_| &self.background),
+                &self.metrics,
                 &self.settings,
                 &self.event_secret,
             ),
@@ -259,6 +260,7 @@ impl<'a> Keeper<'a> {
                 self.restart_at = None;
                 match self.app.restart() {
                     Ok(()) => {
+                        self.adapter.metrics.restarted();
                         self.check = Some(self.adapter.check(&self.app));
                         None
                     }
@@ -365,13 +367,16 @@ impl Adapter {
         let listening_ms = millis(listens_since.saturating_duration_since(self.began_at));
         let (spawned_ms, ready_ms) = (self.spawned_ms, self.elapsed_ms());
         match phase {
-            Phase::Starting => tracing::info!(
-                app.address = %self.settings.host,
-                spawned_ms,
-                listening_ms,
-                ready_ms,
-                "app is ready"
-            ),
+            Phase::Starting => {
+                self.metrics.ready(self.began_at.elapsed());
+                tracing::info!(
+                    app.address = %self.settings.host,
+                    spawned_ms,
+                    listening_ms,
+                    ready_ms,
+                    "app is ready"
+                );
+            }
             Phase::Recovering => tracing::info!(ready_ms, "app is ready after all"),
             Phase::Serving | Phase::Probing | Phase::Over => {}
         }

@@ -24,6 +24,7 @@ use crate::failure::{Failure, error_type};
 use crate::front::{Front, Mode};
 use crate::headers::TOKEN;
 use crate::logging::chain;
+use crate::metrics::Outcome;
 use crate::policy::{self, Facts, Field};
 use crate::reply::{
     self, Prelude, ReplyError, error_response, is_plain_event_stream, repair_location,
@@ -54,10 +55,18 @@ impl Trouble {
     }
 
     fn error_type(&self) -> &'static str {
-        if self.status == StatusCode::GATEWAY_TIMEOUT {
-            error_type::APP_TIMEOUT
-        } else {
-            error_type::APP_STATUS
+        match self.status {
+            StatusCode::BAD_REQUEST => error_type::EVENT,
+            StatusCode::GATEWAY_TIMEOUT => error_type::APP_TIMEOUT,
+            _ => error_type::APP_STATUS,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.status {
+            StatusCode::GATEWAY_TIMEOUT => Outcome::TimedOut,
+            status if status.is_client_error() => Outcome::Refused,
+            _ => Outcome::Failed,
         }
     }
 }
@@ -82,18 +91,15 @@ pub(super) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Asks the app and replies; gives the status that the reply had.
-    pub(super) async fn serve(&self, event: Event) -> Result<StatusCode, RuntimeApiError> {
+    /// Asks the app and replies.
+    pub(super) async fn serve(&self, event: Event) -> Result<(), RuntimeApiError> {
         match self.try_serve(event).await {
             Ok(replied) => replied,
             Err(trouble) => self.tell(trouble).await,
         }
     }
 
-    async fn try_serve(
-        &self,
-        event: Event,
-    ) -> Result<Result<StatusCode, RuntimeApiError>, Trouble> {
+    async fn try_serve(&self, event: Event) -> Result<Result<(), RuntimeApiError>, Trouble> {
         let settings = self.proxy.settings;
         let facts = facts(self.invocation);
         // What the client asks for, whatever the user makes of it for the app.
@@ -108,8 +114,8 @@ impl Exchange<'_> {
             let body = self.collect(response).await?.into_body();
             let excerpt = String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned();
             let cause = format!("the app answered with status {status}: {excerpt}");
-            let failed = self.fail(error_type::APP_STATUS, cause).await;
-            return Ok(failed.map(|()| status));
+            self.record.outcome.set(Outcome::Failed);
+            return Ok(self.fail(error_type::APP_STATUS, cause).await);
         }
         if settings.location_repair {
             repair_location(response.headers_mut(), self.proxy.app.authority().as_str());
@@ -123,11 +129,16 @@ impl Exchange<'_> {
                 None => self.collect(response).await?,
                 Some(coding) => self.collect_compressed(coding, response).await?,
             };
+            self.record.bytes.set(response.body().len() as u64);
             let json = self.encode(response)?;
-            let runtime_api = self.proxy.runtime_api;
-            runtime_api.respond_buffered(self.invocation, json).await
+            self.reply_whole(json).await
         };
-        Ok(replied.map(|()| status))
+        if replied.is_ok() {
+            let front = self.front;
+            let (route, elapsed_ms) = (&self.record.route, self.record.elapsed_ms());
+            tracing::debug!(?front, %route, http.status = status.as_u16(), elapsed_ms, "invocation ended");
+        }
+        Ok(replied)
     }
 
     async fn ask_app(
@@ -165,10 +176,7 @@ impl Exchange<'_> {
         if let Some(token) = self.token
             && let Err(value) = token.take_announced(response.headers_mut())
         {
-            tracing::warn!(
-                invocation.id = self.invocation.id,
-                "x-streamgate-background={value:?} is not a number of seconds"
-            );
+            tracing::warn!("x-streamgate-background={value:?} is not a number of seconds");
         }
         Ok(response)
     }
@@ -213,43 +221,45 @@ impl Exchange<'_> {
 
     /// Tells whoever waits that there is no response of the app: a client by a reply of our own, and a queue by a failed
     /// invocation, since it would take any result for success.
-    pub(super) async fn tell(&self, trouble: Trouble) -> Result<StatusCode, RuntimeApiError> {
+    pub(super) async fn tell(&self, trouble: Trouble) -> Result<(), RuntimeApiError> {
         let error_type = trouble.error_type();
+        self.record.outcome.set(trouble.outcome());
         let Trouble { status, cause } = trouble;
         if matches!(self.front, Front::Other(_)) {
-            self.fail(error_type, cause).await?;
-            return Ok(status);
+            return self.fail(error_type, cause).await;
         }
-        let Record { id, route, .. } = &*self.record;
-        let (http_status, elapsed_ms) = (status.as_u16(), self.record.elapsed_ms());
+        let (route, elapsed_ms) = (&self.record.route, self.record.elapsed_ms());
+        let http_status = status.as_u16();
         if status.is_client_error() {
-            tracing::warn!(invocation.id = id, %route, elapsed_ms, http.status = http_status, "{cause}");
+            tracing::warn!(%route, elapsed_ms, http.status = http_status, "{cause}");
         } else {
-            tracing::error!(invocation.id = id, %route, elapsed_ms, http.status = http_status, "{cause}");
+            tracing::error!(%route, elapsed_ms, http.status = http_status, "{cause}");
         }
         let own = error_response(status, &cause);
         if self.front.mode(self.proxy.settings.invoke_mode) == Mode::Streamed {
             let (head, body) = own.into_parts();
             // Our own head is a few lines, and our own body a short text.
-            if let Ok(prelude) = Prelude::new(head) {
-                let begin = move |first| begin(prelude, first, false);
-                let body = Bounded::new(Full::new(body), Rc::default(), Limits::default());
-                self.stream(begin, body, Limits::default()).await?;
-            }
+            let Ok(prelude) = Prelude::new(head) else {
+                return Ok(());
+            };
+            let begin = move |first| begin(prelude, first, false);
+            let body = Bounded::new(Full::new(body), Rc::default(), Limits::default());
+            self.stream(begin, body, Limits::default()).await
         } else {
             let json = self.encode(own).unwrap_or_default();
-            self.proxy
-                .runtime_api
-                .respond_buffered(self.invocation, json)
-                .await?;
+            self.reply_whole(json).await
         }
-        Ok(status)
+    }
+
+    async fn reply_whole(&self, json: Bytes) -> Result<(), RuntimeApiError> {
+        self.record.reply_begins();
+        let runtime_api = self.proxy.runtime_api;
+        runtime_api.respond_buffered(self.invocation, json).await
     }
 
     async fn fail(&self, error_type: &'static str, cause: String) -> Result<(), RuntimeApiError> {
-        let Record { id, route, .. } = &*self.record;
-        let elapsed_ms = self.record.elapsed_ms();
-        tracing::error!(invocation.id = id, %route, elapsed_ms, "invocation failed: {cause}");
+        let (route, elapsed_ms) = (&self.record.route, self.record.elapsed_ms());
+        tracing::error!(%route, elapsed_ms, "invocation failed: {cause}");
         let failure = Failure::new(error_type, cause);
         self.proxy.runtime_api.fail(self.invocation, &failure).await
     }
@@ -324,6 +334,11 @@ impl Exchange<'_> {
         let body = Observe::new(body, move |end, bytes| {
             record.body_ended(end, bytes, errors);
         });
+        let record = Rc::clone(&self.record);
+        let begin = move |first| {
+            record.reply_begins();
+            begin(first)
+        };
         let body = Prefix::new(begin, body);
         let replying = self
             .proxy

@@ -92,6 +92,8 @@ pub struct Settings {
     pub runtime_api_proxy: Option<(String, u16)>,
     /// How long the app may take to stop; `None`: what Lambda grants.
     pub shutdown_timeout: Option<Duration>,
+    /// Form in which metrics are written.
+    pub metrics: MetricsFormat,
     /// The adapter's own log.
     pub log: Log,
     /// What was odd about the variables, though not wrong; for the log, once there is one.
@@ -218,6 +220,15 @@ pub enum HeaderRule {
     Drop(HeaderName),
 }
 
+/// Form in which metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFormat {
+    /// They are not.
+    Off,
+    /// `CloudWatch`'s embedded metric format.
+    Emf,
+}
+
 /// The adapter's own log.
 #[derive(Debug, Clone, Copy)]
 pub struct Log {
@@ -276,6 +287,7 @@ impl Default for Settings {
             stream: Stream::default(),
             runtime_api_proxy: None,
             shutdown_timeout: None,
+            metrics: MetricsFormat::Off,
             log: Log {
                 level: LevelFilter::INFO,
                 format: LogFormat::Text,

@@ -10,8 +10,8 @@ use tracing::level_filters::LevelFilter;
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    AsyncInit, Compression, HeaderRule, InvokeMode, LogFormat, Protocol, SecretHeader, StatusSet,
-    StreamErrors,
+    AsyncInit, Compression, HeaderRule, InvokeMode, LogFormat, MetricsFormat, Protocol,
+    SecretHeader, StatusSet, StreamErrors,
 };
 
 /// What a value should have been.
@@ -135,6 +135,14 @@ pub(super) fn compression(value: &str) -> Result<Compression, Expected> {
         Ok(true) => Ok(Compression::On),
         Ok(false) => Ok(Compression::Off),
         Err(_) => Err("off, on or sse"),
+    }
+}
+
+pub(super) fn metrics(value: &str) -> Result<MetricsFormat, Expected> {
+    match value.to_ascii_lowercase().as_str() {
+        "emf" => Ok(MetricsFormat::Emf),
+        "off" => Ok(MetricsFormat::Off),
+        _ => Err("off or emf"),
     }
 }
 

@@ -372,6 +372,15 @@ pub const VARS: &[Var] = &[
         set: |s, v| parse::duration(v).map(|timeout| s.shutdown_timeout = Some(timeout)),
     },
     Var {
+        name: "METRICS",
+        aliases: &[],
+        default: "off",
+        help: "`emf`: for each invocation, start and restart a line of CloudWatch's embedded metric format on standard \
+               output.",
+        is_secret: false,
+        set: |s, v| parse::metrics(v).map(|metrics| s.metrics = metrics),
+    },
+    Var {
         name: "LOG_LEVEL",
         aliases: &[alias("AWS_LAMBDA_LOG_LEVEL")],
         default: "info",

@@ -9,3 +9,4 @@ mod replies;
 mod requests;
 mod settings;
 mod shapes;
+mod telemetry;

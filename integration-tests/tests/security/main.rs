@@ -99,33 +99,71 @@ fn a_body_cannot_smuggle_a_second_request() {
 #[test]
 fn secrets_of_a_request_and_its_answer_are_not_logged() {
     for format in ["text", "json"] {
-        let lambda = FakeLambda::bind();
-        let app = App::start(&[]);
-        let adapter = Adapter::extension(&lambda, app.address())
-            .env("STREAMGATE_LOG_LEVEL", "trace")
-            .env("STREAMGATE_LOG_FORMAT", format)
-            .env("FUNCTION_SECRET", "secret-in-variable");
-        let mut adapter = adapter.start();
-        let mut event = function_url("POST", "/echo?token=secret-in-query");
+        for mode in ["response_stream", "buffered"] {
+            no_secret_is_logged(format, mode);
+        }
+    }
+}
+
+fn no_secret_is_logged(format: &str, mode: &str) {
+    let lambda = FakeLambda::bind();
+    let adapter = Adapter::entrypoint(&lambda)
+        .env("STREAMGATE_LOG_LEVEL", "trace")
+        .env("STREAMGATE_LOG_FORMAT", format)
+        .env("STREAMGATE_INVOKE_MODE", mode)
+        .env("STREAMGATE_METRICS", "emf")
+        .env("STREAMGATE_EVENT_SECRET", "secret-in-event-header")
+        .env("STREAMGATE_REQUIRE_HEADER", "x-key:secret-in-required")
+        .env("STREAMGATE_ORIGIN_SECRET", "x-origin:secret-in-origin")
+        .env("STREAMGATE_HOST_FROM", "x-forwarded-host")
+        .env("STREAMGATE_AUTHORIZATION_SOURCE", "x-auth")
+        .env("FUNCTION_SECRET", "secret-in-variable");
+    let mut adapter = adapter.start();
+    let event = |target| {
+        let mut event = function_url("POST", target);
         event["headers"]["authorization"] = json!("Bearer secret-in-header");
+        event["headers"]["x-auth"] = json!("Bearer secret-in-other-header");
+        event["headers"]["x-key"] = json!("secret-in-required");
+        event["headers"]["x-origin"] = json!("secret-in-origin");
         event["headers"]["content-type"] = json!("text/plain; secret-in-answer-header");
         event["cookies"] = json!(["session=secret-in-cookie"]);
         event["body"] = json!("secret-in-body");
-        assert_eq!(
-            lambda.invoke(Event::json(&event)).streamed().payload,
-            b"secret-in-body"
-        );
-        // Broken ones are where a careless message shows its input.
-        event["headers"]["x-broken\r\n"] = json!("secret-in-broken-header");
-        lambda.invoke(Event::json(&event));
-        lambda.shut_down("spindown");
-        let _ = adapter.finish();
-        let output = [adapter.stdout(), adapter.stderr()].concat().join("\n");
+        event
+    };
+    let answer = lambda.invoke(Event::json(&event("/echo?token=secret-in-query")));
+    let answer = String::from_utf8(answer.body()).unwrap();
+    assert!(answer.contains("secret-in-body"), "{mode}: {answer}");
+    // The adapter's own: what the app was handed.
+    let seen = lambda.invoke(Event::json(&event("/inspect?token=secret-in-query")));
+    let seen = String::from_utf8(seen.body()).unwrap();
+    let token = seen.split("x-streamgate-token: ").nth(1).unwrap();
+    let token: String = token
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    assert!(token.len() >= 16, "{seen}");
+    lambda.invoke(Event::raw(r#"{"password": "secret-in-document"}"#));
+    // Broken ones are where a careless message shows its input.
+    let mut broken = event("/echo");
+    broken["headers"]["x-broken\r\n"] = json!("secret-in-broken-header");
+    lambda.invoke(Event::json(&broken));
+    let mut refused = event("/echo");
+    refused["headers"]["x-key"] = json!("secret-in-wrong-key");
+    lambda.invoke(Event::json(&refused));
+    for target in ["/garbage", "/cut", "/no-answer", "/exit?code=1"] {
+        lambda.invoke(Event::json(&event(target)));
+    }
+    lambda.shut_down("spindown");
+    let _ = adapter.finish();
+    let output = [adapter.stdout(), adapter.stderr()].concat().join("\n");
+    for told in ["invocation ended", "/garbage", "lacks the header", "_aws"] {
         assert!(
-            output.contains("invocation"),
-            "{format}: the log says something at this level: {output}"
+            output.contains(told),
+            "{format}: {told} is not in the log: {output}"
         );
-        assert!(!output.contains("secret-in"), "{format}: {output}");
+    }
+    for secret in ["secret-in", &token] {
+        assert!(!output.contains(secret), "{format}, {mode}: {output}");
     }
 }
 

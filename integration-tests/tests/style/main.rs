@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "extension_api",
             "handover",
             "headers",
+            "metrics",
             "role",
             "runtime_api",
             "transport",
@@ -47,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "alarm",
             "background",
             "deadline",
+            "metrics",
         ],
     ),
     ("alarm", &[]),
@@ -73,6 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("failure", &[]),
     ("logging", &[]),
+    ("metrics", &[]),
     // Which headers a rule may write is told where headers are.
     ("settings", &["headers"]),
 ];
