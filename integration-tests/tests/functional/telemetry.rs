@@ -123,8 +123,8 @@ fn metrics_tell_of_each_invocation() {
         let _ = lambda.reply(&id);
         expected.push((id, outcome));
     }
-    let lost = lambda.queue_with_fault(Event::get("/bytes?n=3000000"), Fault::ResetAfter(0));
-    expected.push((lost, "Lost"));
+    let large = Event::get("/bytes?n=3000000");
+    expected.push((lambda.queue_with_fault(large, Fault::ResetAfter(0)), "Lost"));
     let last = lambda.queue(Event::get("/bytes?n=1234"));
     let _ = lambda.reply(&last);
     expected.push((last, "Replied"));
