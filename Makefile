@@ -13,6 +13,9 @@ help:
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
+	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
+	@echo "make bench-gate       instructions of an invocation against benches/instructions.toml"
+	@echo "make bench-baseline   makes those of now the ones to compare with"
 	@echo "make fuzz             every fuzz target for FUZZ_SECONDS (60) each"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
@@ -43,12 +46,26 @@ test: setup
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
 
-.PHONY: bench bench-quick
+BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
+
+.PHONY: bench bench-quick bench-docs
 bench:
-	cargo run --locked --quiet --release --package streamgate-benches --bin bench
+	$(BENCHES) bench
 
 bench-quick:
-	cargo run --locked --quiet --release --package streamgate-benches --bin bench -- --quick
+	$(BENCHES) bench -- --quick
+
+bench-docs:
+	$(BENCHES) bench -- --write-docs
+
+.PHONY: bench-gate bench-baseline
+bench-gate:
+	layer/install-packages valgrind
+	$(BENCHES) instructions
+
+bench-baseline:
+	layer/install-packages valgrind
+	$(BENCHES) instructions -- --write
 
 .PHONY: fuzz
 fuzz:

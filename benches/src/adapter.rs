@@ -160,8 +160,8 @@ impl Start<'_> {
 
     /// Has another program run it, such as one that counts its instructions.
     #[must_use]
-    pub fn under(mut self, command: &[&str]) -> Self {
-        self.under = command.iter().map(|word| (*word).to_owned()).collect();
+    pub fn under(mut self, command: &[String]) -> Self {
+        self.under = command.to_vec();
         self
     }
 

@@ -30,7 +30,7 @@ fn of_each(stage: &Stage, adapter: &Adapter, mode: Mode) -> Result<f64, MeasureE
 fn of_run(stage: &Stage, adapter: &Adapter, mode: Mode, count: usize) -> Result<u32, MeasureError> {
     let counts = stage.folder.join("strace.txt");
     let path = counts.display().to_string();
-    let command = ["strace", "-f", "-c", "-U", "calls,name", "-o", &path];
+    let command = ["strace", "-f", "-c", "-U", "calls,name", "-o", &path].map(str::to_owned);
     let mut ready = stage.start_with(adapter, mode, |start| start.under(&command))?;
     ready.invoke(small(mode, count, Duration::MAX), SMALL)?;
     // `strace` writes its counts when there is nothing left to trace.

@@ -19,7 +19,7 @@ use crate::lambda::{Lambda, LambdaError, Outcome, Work};
 use crate::origin::{Origin, SMALL};
 use crate::reply::response;
 
-pub use instructions::{Instructions, instructions};
+pub use instructions::instructions;
 
 /// Values by the keys of their figures.
 pub type Values = Vec<(&'static str, f64)>;

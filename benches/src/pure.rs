@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The pure part of a request, without a socket: what is computed for each one.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use streamgate::front::Front;
+use streamgate::reply::{Prelude, buffered};
+
+use crate::event;
+use crate::origin::SMALL;
+
+/// A computation, by the name that the baseline has for it.
+#[derive(Debug)]
+pub struct Computation {
+    /// Its name.
+    pub name: &'static str,
+    run: fn(&Input),
+}
+
+/// All that is counted.
+pub const COMPUTATIONS: &[Computation] = &[
+    Computation {
+        name: "event_to_request",
+        run: |input| {
+            drop(black_box(streamgate::event::decode(black_box(
+                &input.event,
+            ))))
+        },
+    },
+    Computation {
+        name: "upload_to_request",
+        run: |input| {
+            drop(black_box(streamgate::event::decode(black_box(
+                &input.upload,
+            ))))
+        },
+    },
+    Computation {
+        name: "head_to_prelude",
+        run: |input| {
+            let head = input.response().into_parts().0;
+            drop(black_box(
+                Prelude::new(head).map(|prelude| prelude.finish(false)),
+            ));
+        },
+    },
+    Computation {
+        name: "response_to_document",
+        run: |input| drop(black_box(buffered(Front::FunctionUrl, input.response()))),
+    },
+];
+
+/// What the computations are given.
+struct Input {
+    event: Bytes,
+    upload: Bytes,
+}
+
+impl Input {
+    fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from_static(SMALL));
+        *response.status_mut() = StatusCode::OK;
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("content-length", "77"),
+            ("cache-control", "private, max-age=0"),
+            ("set-cookie", "session=0b6a1f0e5c3d4b2a; Path=/; HttpOnly"),
+            ("vary", "accept-encoding"),
+            ("date", "Fri, 10 Jul 2026 08:00:00 GMT"),
+        ] {
+            let value = http::HeaderValue::from_static(value);
+            response.headers_mut().append(name, value);
+        }
+        response
+    }
+}
+
+/// Runs a computation so many times; whether there is one of that name.
+#[must_use]
+pub fn run(name: &str, count: u32) -> bool {
+    let Some(computation) = COMPUTATIONS
+        .iter()
+        .find(|computation| computation.name == name)
+    else {
+        return false;
+    };
+    let input = Input {
+        event: event::get("/items/blue%20pen").into(),
+        upload: event::post("/upload", &crate::origin::binary(64 * 1024)).into(),
+    };
+    for _ in 0..count {
+        (computation.run)(&input);
+    }
+    true
+}
