@@ -55,38 +55,25 @@ struct Description {
     buffered: BTreeMap<String, String>,
 }
 
-/// An adapter that has been built.
-#[derive(Debug)]
-pub struct Adapter {
-    /// What its description is called, without the extension.
-    pub key: String,
-    /// What people call it.
-    pub name: String,
-    /// Its program.
-    pub program: PathBuf,
-    description: Description,
-}
-
-impl Adapter {
-    /// Reads the description `benches/adapters/KEY.toml`, and builds what it describes.
-    pub fn build(key: &str, repository: &Path, target: &Path) -> Result<Self, AdapterError> {
-        let file = repository
-            .join("benches/adapters")
-            .join(key)
-            .with_extension("toml");
+impl Description {
+    fn read(key: &str, repository: &Path) -> Result<Self, AdapterError> {
+        let folder = repository.join("benches/adapters");
+        let file = folder.join(key).with_extension("toml");
         let text =
             fs::read_to_string(&file).map_err(|error| AdapterError::File(file.clone(), error))?;
-        let description: Description =
-            toml::from_str(&text).map_err(|error| AdapterError::Description(file, error))?;
+        toml::from_str(&text).map_err(|error| AdapterError::Description(file, error))
+    }
+
+    fn build(&self, repository: &Path, target: &Path) -> Result<PathBuf, AdapterError> {
         let failed = |reason: String| AdapterError::Build {
-            name: description.name.clone(),
+            name: self.name.clone(),
             reason,
         };
         let output = Command::new("sh")
-            .args(["-euc", &description.build])
+            .args(["-euc", &self.build])
             .current_dir(repository)
             .env("TARGET", target)
-            // Cargo sets these for what it runs; they would choose another toolchain.
+            // Set by the `cargo` that runs this, and meant for its own toolchain.
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("CARGO")
             .output()
@@ -96,15 +83,48 @@ impl Adapter {
         }
         let printed = String::from_utf8_lossy(&output.stdout);
         let program = repository.join(printed.lines().last().unwrap_or_default().trim());
-        if !program.is_file() {
-            return Err(failed(format!("there is no file {}", program.display())));
+        if program.is_file() {
+            Ok(program)
+        } else {
+            Err(failed(format!("there is no file {}", program.display())))
         }
-        Ok(Self {
+    }
+}
+
+/// An adapter that has been built.
+#[derive(Debug)]
+pub struct Adapter {
+    /// What its description is called, without the extension.
+    pub key: String,
+    /// Its program.
+    pub program: PathBuf,
+    description: Description,
+}
+
+impl Adapter {
+    /// Reads the description `benches/adapters/KEY.toml`, and builds what it describes.
+    pub fn build(key: &str, repository: &Path, target: &Path) -> Result<Self, AdapterError> {
+        let description = Description::read(key, repository)?;
+        let program = description.build(repository, target)?;
+        Ok(Self::new(key, program, description))
+    }
+
+    /// Reads the description, and takes this program as what it describes.
+    pub fn with_program(
+        key: &str,
+        repository: &Path,
+        program: &Path,
+    ) -> Result<Self, AdapterError> {
+        let description = Description::read(key, repository)?;
+        Ok(Self::new(key, program.to_owned(), description))
+    }
+
+    fn new(key: &str, program: PathBuf, description: Description) -> Self {
+        Self {
             key: key.to_owned(),
-            name: description.name.clone(),
             program,
             description,
-        })
+        }
     }
 
     /// How to start it as an extension of an image whose app is on `port`.

@@ -329,7 +329,7 @@ impl Shared {
         if !pause.is_zero() {
             thread::sleep(pause);
         }
-        let deadline = SystemTime::now() + Duration::from_secs(600);
+        let deadline = SystemTime::now() + Duration::from_mins(10);
         let deadline = deadline
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |time| time.as_millis());

@@ -5,6 +5,8 @@
 //! was kept.
 
 pub mod adapter;
+pub mod chart;
+pub mod document;
 pub mod event;
 pub mod figure;
 pub mod gate;

@@ -48,4 +48,13 @@ impl Machine {
                 .unwrap_or_default(),
         }
     }
+
+    /// What was measured, and on what.
+    #[must_use]
+    pub fn sentence(&self, rounds: usize) -> String {
+        format!(
+            "Medians of {rounds} rounds on {}, {} cores, Linux {}; load {} when they began.",
+            self.processor, self.cores, self.kernel, self.load
+        )
+    }
 }

@@ -4,12 +4,13 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response};
+use streamgate::event::decode;
 use streamgate::front::Front;
 use streamgate::reply::{Prelude, buffered};
 
 use crate::event;
-use crate::origin::SMALL;
+use crate::origin::{SMALL, binary};
 
 /// A computation, by the name that the baseline has for it.
 #[derive(Debug)]
@@ -23,32 +24,22 @@ pub struct Computation {
 pub const COMPUTATIONS: &[Computation] = &[
     Computation {
         name: "event_to_request",
-        run: |input| {
-            drop(black_box(streamgate::event::decode(black_box(
-                &input.event,
-            ))))
-        },
+        run: |input| drop(black_box(decode(black_box(&input.event)))),
     },
     Computation {
         name: "upload_to_request",
-        run: |input| {
-            drop(black_box(streamgate::event::decode(black_box(
-                &input.upload,
-            ))))
-        },
+        run: |input| drop(black_box(decode(black_box(&input.upload)))),
     },
     Computation {
         name: "head_to_prelude",
-        run: |input| {
-            let head = input.response().into_parts().0;
-            drop(black_box(
-                Prelude::new(head).map(|prelude| prelude.finish(false)),
-            ));
+        run: |_| {
+            let prelude = Prelude::new(response().into_parts().0);
+            drop(black_box(prelude.map(|prelude| prelude.finish(false))));
         },
     },
     Computation {
         name: "response_to_document",
-        run: |input| drop(black_box(buffered(Front::FunctionUrl, input.response()))),
+        run: |_| drop(black_box(buffered(Front::FunctionUrl, response()))),
     },
 ];
 
@@ -58,23 +49,21 @@ struct Input {
     upload: Bytes,
 }
 
-impl Input {
-    fn response(&self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::from_static(SMALL));
-        *response.status_mut() = StatusCode::OK;
-        for (name, value) in [
-            ("content-type", "application/json"),
-            ("content-length", "77"),
-            ("cache-control", "private, max-age=0"),
-            ("set-cookie", "session=0b6a1f0e5c3d4b2a; Path=/; HttpOnly"),
-            ("vary", "accept-encoding"),
-            ("date", "Fri, 10 Jul 2026 08:00:00 GMT"),
-        ] {
-            let value = http::HeaderValue::from_static(value);
-            response.headers_mut().append(name, value);
-        }
+fn response() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(SMALL));
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("content-length", "77"),
+        ("cache-control", "private, max-age=0"),
+        ("set-cookie", "session=0b6a1f0e5c3d4b2a; Path=/; HttpOnly"),
+        ("vary", "accept-encoding"),
+        ("date", "Fri, 10 Jul 2026 08:00:00 GMT"),
+    ] {
         response
+            .headers_mut()
+            .append(name, HeaderValue::from_static(value));
     }
+    response
 }
 
 /// Runs a computation so many times; whether there is one of that name.
@@ -88,7 +77,7 @@ pub fn run(name: &str, count: u32) -> bool {
     };
     let input = Input {
         event: event::get("/items/blue%20pen").into(),
-        upload: event::post("/upload", &crate::origin::binary(64 * 1024)).into(),
+        upload: event::post("/upload", &binary(64 * 1024)).into(),
     };
     for _ in 0..count {
         (computation.run)(&input);

@@ -133,3 +133,37 @@ pub fn response(kept: &[u8], is_streamed: bool) -> Result<Response, String> {
     };
     Ok(Response { status, body })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAMED: &[u8] = b"{\"statusCode\":201}\0\0\0\0\0\0\0\0a\0b";
+
+    #[test]
+    fn a_reply_is_taken_apart_as_its_mode_says() {
+        let streamed = response(STREAMED, true).unwrap();
+        assert_eq!((streamed.status, &*streamed.body), (201, &b"a\0b"[..]));
+        let text = br#"{"statusCode":200,"body":"a\"b","isBase64Encoded":false}"#;
+        assert_eq!(response(text, false).unwrap().body, b"a\"b");
+        let binary = br#"{"statusCode":200,"body":"AP8=","isBase64Encoded":true}"#;
+        assert_eq!(response(binary, false).unwrap().body, b"\0\xff");
+        assert!(response(b"{\"statusCode\":200}", true).is_err());
+        assert!(response(b"hello", false).is_err());
+    }
+
+    #[test]
+    fn the_payload_begins_behind_the_delimiter_however_it_is_cut() {
+        for size in 1..=STREAMED.len() {
+            let mut reader = Reader::new(true, false, true);
+            for (index, data) in STREAMED.chunks(size).enumerate() {
+                let (at, chunk) = (Instant::now(), index + 1);
+                reader.take(Piece { data, at, chunk });
+            }
+            assert_eq!(reader.payload, 3, "in pieces of {size}");
+            assert_eq!(reader.kept.as_deref(), Some(STREAMED));
+            let expected = (STREAMED.len() - 1) / size - (STREAMED.len() - 3) / size + 1;
+            assert_eq!(reader.chunks, expected, "in pieces of {size}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What came of the rounds: a table, which is the same on a screen and in `docs/performance.md`, and JSON.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::figure::{Better, FIGURES, Figure, Target};
@@ -45,13 +47,13 @@ pub fn table(results: &Results) -> String {
             } else {
                 (&*padding, "")
             };
-            table.push_str(&format!("| {before}{cell}{after} "));
+            let _ = write!(table, "| {before}{cell}{after} ");
         }
         table.push_str("|\n");
         if index == 0 {
             for (column, width) in widths.iter().enumerate() {
                 let end = if column < 2 { '-' } else { ':' };
-                table.push_str(&format!("|{}{end}", "-".repeat(width + 1)));
+                let _ = write!(table, "|{}{end}", "-".repeat(width + 1));
             }
             table.push_str("|\n");
         }

@@ -3,6 +3,7 @@
 //! alike. Ratios are of values of one round.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::adapter::Adapter;
 use crate::figure::{Better, Figure, Target};
@@ -73,7 +74,7 @@ impl Results {
                 let mut text = format!("{}, {}: {error}", case.name, contestant.key);
                 let mut source = std::error::Error::source(&error);
                 while let Some(error) = source {
-                    text.push_str(&format!(": {error}"));
+                    let _ = write!(text, ": {error}");
                     source = error.source();
                 }
                 self.failures.push(text);

@@ -4,7 +4,7 @@
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,8 +13,8 @@ use streamgate_benches::adapter::Adapter;
 use streamgate_benches::machine::Machine;
 use streamgate_benches::measure::{CASES, Case, Stage};
 use streamgate_benches::origin::Origin;
-use streamgate_benches::report;
 use streamgate_benches::rounds::{AGAIN, Contestant, LWA, NULL, OURS, Results};
+use streamgate_benches::{chart, document, report};
 
 /// Measures the adapter beside its peers and beside the least that a proxy can do.
 #[derive(Parser)]
@@ -85,17 +85,19 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         eprint!("\r\x1b[K");
     }
 
-    print!("{}", report::table(&results));
-    for failure in &results.failures {
-        println!("not measured: {failure}");
-    }
     let json = report::json(&results, &machine, rounds);
     fs::write(folder.join("results.json"), format!("{json:#}\n"))?;
-    println!(
-        "\n{} ({} cores, Linux {}), load {} at the start; {rounds} rounds",
-        machine.processor, machine.cores, machine.kernel, machine.load
-    );
-    println!("all values: {}", folder.join("results.json").display());
+    fs::write(folder.join("performance.svg"), chart::svg(&results))?;
+    if arguments.write_docs {
+        document::write(&repository.join("docs"), &results, &machine, rounds)?;
+    }
+    let mut screen = io::stdout();
+    writeln!(screen, "{}", report::table(&results))?;
+    for failure in &results.failures {
+        writeln!(screen, "not measured: {failure}")?;
+    }
+    writeln!(screen, "{}", machine.sentence(rounds))?;
+    writeln!(screen, "All values and a chart are in {}", folder.display())?;
     Ok(results.failures.is_empty())
 }
 

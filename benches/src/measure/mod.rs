@@ -96,7 +96,7 @@ pub const CASES: &[Case] = &[
     case("at-once", usize::MAX, false, warm::at_once),
     case("late", 3, false, start::app_is_late),
     case("memory", 2, false, memory::slow_reader),
-    case("calls", 1, true, calls::calls),
+    case("calls", 3, true, calls::calls),
     case("instructions", 1, false, instructions::both),
 ];
 
