@@ -15,8 +15,6 @@ use crate::wire::{self, Peer};
 
 /// Bytes of a record of `/records`: the time it was written, and filling.
 pub const RECORD: usize = 64;
-/// Bytes of a chunk of `/stream`.
-const CHUNK: usize = 64 * 1024;
 /// The body of `/small`.
 pub const SMALL: &[u8] =
     b"{\"items\":[{\"id\":1,\"name\":\"blue pen\"},{\"id\":2,\"name\":\"red pen\"}],\"next\":null}";
@@ -114,7 +112,7 @@ fn serve(stream: TcpStream, marks: &AppMarks) -> io::Result<()> {
                 marks.head_is_written(Instant::now());
                 peer.write(response)?;
             }
-            "stream" => stream_chunks(&mut peer, number(), marks)?,
+            "stream" => stream_chunks(&mut peer, number(), number(), marks)?,
             "records" => {
                 let (count, interval) = (number(), Duration::from_micros(number() as u64));
                 write_records(&mut peer, count, interval, marks)?;
@@ -199,22 +197,16 @@ pub fn binary(size: usize) -> Vec<u8> {
     bytes
 }
 
-fn stream_chunks(peer: &mut Peer, size: usize, marks: &AppMarks) -> io::Result<()> {
-    let mut chunk = format!("{CHUNK:x}\r\n").into_bytes();
-    chunk.extend_from_slice(&binary(CHUNK));
+fn stream_chunks(peer: &mut Peer, count: usize, size: usize, marks: &AppMarks) -> io::Result<()> {
+    let mut chunk = format!("{size:x}\r\n").into_bytes();
+    chunk.extend_from_slice(&binary(size));
     chunk.extend_from_slice(b"\r\n");
     marks.head_is_written(Instant::now());
     peer.write(CHUNKED_HEAD)?;
-    for _ in 0..size.div_ceil(CHUNK) {
+    for _ in 0..count {
         peer.write(&chunk)?;
     }
     peer.write(b"0\r\n\r\n")
-}
-
-/// Bytes that `/stream/SIZE` sends: whole chunks.
-#[must_use]
-pub fn streamed_size(size: usize) -> usize {
-    size.next_multiple_of(CHUNK)
 }
 
 /// Records that bear the time at which each was written.

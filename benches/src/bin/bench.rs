@@ -73,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         .collect();
     let rounds = arguments
         .rounds
-        .unwrap_or(if arguments.quick { 3 } else { 7 });
+        .unwrap_or(if arguments.quick { 5 } else { 7 });
     let mut results = Results::default();
     let is_watched = io::stderr().is_terminal();
     results.take(&stage, &cases, &contestants, rounds, |round, case| {

@@ -7,7 +7,7 @@ use super::{MeasureError, Ready, Stage, Values, small};
 use crate::adapter::{Adapter, Mode};
 use crate::event;
 use crate::lambda::{Outcome, Work};
-use crate::origin::{self, SMALL, streamed_size};
+use crate::origin::{self, SMALL};
 use crate::statistics::quantile;
 
 const WHOLE: usize = 4_000_000;
@@ -16,22 +16,15 @@ const STREAM: usize = 200_000_000;
 pub(super) fn streamed(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {
     let ready = stage.start(adapter, Mode::Streamed)?;
     ready.invoke(small(Mode::Streamed, 5, Duration::MAX), SMALL)?;
-    let count = if stage.is_quick { 1 } else { 3 };
-    let work = Work::new(
-        event::get(&format!("/stream/{STREAM}")),
-        true,
-        count,
-        Duration::MAX,
-    );
-    let outcome = ready.lambda.invoke(work)?;
-    if outcome.payload != Some(streamed_size(STREAM)) {
-        let text = format!("{:?} bytes for {}", outcome.payload, streamed_size(STREAM));
-        return Err(MeasureError::Wrong(text));
+    let mut values = Values::new();
+    for (key, chunk) in [("stream_64k", 64 * 1024), ("stream_16k", 16 * 1024)] {
+        let size = STREAM.next_multiple_of(chunk);
+        let outcome = ready.stream(size / chunk, chunk, |work| {
+            work.count = if stage.is_quick { 1 } else { 2 };
+        })?;
+        values.push((key, speed(&outcome, size)));
     }
-    Ok(vec![(
-        "stream_200mb",
-        speed(&outcome, streamed_size(STREAM)),
-    )])
+    Ok(values)
 }
 
 pub(super) fn binary(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {

@@ -9,7 +9,7 @@ use crate::adapter::{Adapter, Mode};
 use crate::origin::SMALL;
 use crate::tool;
 
-const INVOCATIONS: usize = 100;
+const INVOCATIONS: usize = 30;
 
 pub(super) fn calls(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {
     if !tool::is_installed("strace") {
