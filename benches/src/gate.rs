@@ -2,7 +2,7 @@
 //! Instructions against those of the baseline.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,6 +60,17 @@ impl MadeBy {
                 if has_avx2 { ", avx2" } else { "" }
             ),
         }
+    }
+}
+
+impl fmt::Display for MadeBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            compiler,
+            layer_compiler,
+            processor,
+        } = self;
+        write!(f, "{compiler}; layer: {layer_compiler}; {processor}")
     }
 }
 

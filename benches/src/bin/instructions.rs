@@ -17,6 +17,7 @@ use streamgate_benches::pure::{self, COMPUTATIONS};
 use streamgate_benches::rounds::OURS;
 use streamgate_benches::tool::{self, Callgrind};
 
+const FILE: &str = "benches/instructions.toml";
 /// How often a computation runs in the shorter of two runs.
 const COMPUTATIONS_COUNTED: u32 = 200;
 
@@ -51,7 +52,7 @@ fn run(writes: bool) -> Result<bool, Box<dyn Error>> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("no repository")?;
-    let file = repository.join("benches/instructions.toml");
+    let file = repository.join(FILE);
     let target = env::var_os("CARGO_TARGET_DIR").map_or(repository.join("target"), PathBuf::from);
     let folder = target.join("bench");
     fs::create_dir_all(&folder)?;
@@ -89,14 +90,15 @@ fn run(writes: bool) -> Result<bool, Box<dyn Error>> {
     match verdict {
         Verdict::Kept => {}
         Verdict::Broken => println!(
-            "\nMore than {:.0} % above the baseline. Look for what the change does on each request; \
-             `valgrind --tool=callgrind` on the program tells where.\nIf it is worth its price, say so in the commit, \
-             and keep the new counts: make bench-baseline",
+            "\nMore than {:.0} % above {FILE}. Look for what the change does on each request. Where it happens:\n  \
+             cargo build --release --package streamgate\n  \
+             STREAMGATE_BIN=target/release/streamgate make bench-gate; callgrind_annotate target/bench/callgrind.out\n\
+             If it is worth its price, say so in the commit, and keep the new counts: make bench-baseline",
             TOLERANCE * 100.0
         ),
         Verdict::NotComparable => println!(
-            "\nNot judged: the baseline is of {:?}, this is {:?}.\n\
-             After a change of toolchain, look at the counts before and after it, and run: make bench-baseline",
+            "\nNot judged, since counts of other compilers and processors differ.\n  {FILE}: {}\n  here: {}\n\
+             After a change of toolchain compare the counts from before and after it, and run: make bench-baseline",
             kept.made_by, now.made_by
         ),
     }
