@@ -21,7 +21,6 @@ fn the_null_adapter_does_the_work_of_every_quick_case() {
     let stage = Stage {
         origin: Origin::start().unwrap(),
         folder,
-        is_quick: true,
     };
     for case in CASES.iter().filter(|case| case.is_quick) {
         let values =

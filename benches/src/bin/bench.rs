@@ -19,7 +19,7 @@ use streamgate_benches::{chart, document, report};
 /// Measures the adapter beside its peers and beside the least that a proxy can do.
 #[derive(Parser)]
 struct Arguments {
-    /// Shorter runs, fewer rounds, and not all cases.
+    /// Fewer rounds, and not all cases.
     #[arg(long)]
     quick: bool,
     /// Only these cases.
@@ -65,7 +65,6 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let stage = Stage {
         origin: Origin::start()?,
         folder: folder.clone(),
-        is_quick: arguments.quick,
     };
     let cases: Vec<&Case> = CASES
         .iter()
@@ -73,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         .collect();
     let rounds = arguments
         .rounds
-        .unwrap_or(if arguments.quick { 5 } else { 7 });
+        .unwrap_or(if arguments.quick { 5 } else { 13 });
     let mut results = Results::default();
     let is_watched = io::stderr().is_terminal();
     results.take(&stage, &cases, &contestants, rounds, |round, case| {

@@ -68,7 +68,6 @@ fn run(writes: bool) -> Result<bool, Box<dyn Error>> {
     let stage = Stage {
         origin: Origin::start()?,
         folder,
-        is_quick: true,
     };
     for (name, mode) in [
         ("streamed_invocation", Mode::Streamed),

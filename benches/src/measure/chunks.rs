@@ -13,8 +13,7 @@ use crate::timeline::micros;
 
 pub(super) fn each_millisecond(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {
     let ready = stage.start(adapter, Mode::Streamed)?;
-    let count = if stage.is_quick { 150 } else { 300 };
-    let outcome = records(&ready, count, 1000)?;
+    let outcome = records(&ready, 200, 1000)?;
     Ok(vec![
         ("records_p50", delay(&outcome, 0.5)),
         ("records_p99", delay(&outcome, 0.99)),

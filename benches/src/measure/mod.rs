@@ -107,8 +107,6 @@ pub struct Stage {
     pub origin: Origin,
     /// Where the adapters' logs and the tools' results go.
     pub folder: PathBuf,
-    /// Whether there is little time.
-    pub is_quick: bool,
 }
 
 /// An adapter at its first poll.
@@ -137,11 +135,6 @@ impl Stage {
 
     fn log(&self, adapter: &Adapter) -> PathBuf {
         self.folder.join(&adapter.key).with_extension("log")
-    }
-
-    /// This, or a fraction of it where there is little time.
-    fn time(&self, millis: u64) -> Duration {
-        Duration::from_millis(if self.is_quick { millis / 3 } else { millis })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::lambda::Lambda;
 use crate::origin::Origin;
 use crate::statistics::quantile;
 
-const STARTS: usize = 10;
+const STARTS: usize = 5;
 
 /// The app listens already.
 pub(super) fn app_is_up(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {

@@ -10,11 +10,13 @@ use crate::origin::SMALL;
 use crate::statistics::quantile;
 use crate::timeline::{Sample, micros};
 
+/// Short, so that the others have their turn soon: what else the machine does changes from second to second.
+const TIME: Duration = Duration::from_millis(250);
 const MOST: usize = 10_000;
 
 pub(super) fn streamed(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {
     let ready = stage.start(adapter, Mode::Streamed)?;
-    let (outcome, cpu, _) = used(&ready, Mode::Streamed, stage.time(900))?;
+    let (outcome, cpu, _) = used(&ready, Mode::Streamed, TIME)?;
     Ok(vec![
         ("streamed_p50", of(&outcome, |sample| sample.total, 0.5)),
         ("streamed_p99", of(&outcome, |sample| sample.total, 0.99)),
@@ -32,7 +34,7 @@ pub(super) fn streamed(stage: &Stage, adapter: &Adapter) -> Result<Values, Measu
 
 pub(super) fn buffered(stage: &Stage, adapter: &Adapter) -> Result<Values, MeasureError> {
     let ready = stage.start(adapter, Mode::Buffered)?;
-    let (outcome, cpu, switches) = used(&ready, Mode::Buffered, stage.time(900))?;
+    let (outcome, cpu, switches) = used(&ready, Mode::Buffered, TIME)?;
     Ok(vec![
         ("buffered_p50", of(&outcome, |sample| sample.total, 0.5)),
         ("buffered_p99", of(&outcome, |sample| sample.total, 0.99)),
@@ -68,7 +70,7 @@ pub(super) fn streamed_after_a_pause(
 ) -> Result<Values, MeasureError> {
     let ready = stage.start(adapter, Mode::Streamed)?;
     ready.warm_up(Mode::Streamed)?;
-    let mut work = small(Mode::Streamed, MOST, stage.time(450));
+    let mut work = small(Mode::Streamed, MOST, TIME);
     work.pause = Duration::from_millis(2);
     let outcome = ready.invoke(work, SMALL)?;
     Ok(vec![(
@@ -82,7 +84,7 @@ pub(super) fn at_once(stage: &Stage, adapter: &Adapter) -> Result<Values, Measur
     for (key, count) in [("at_once_1", 1), ("at_once_16", 16), ("at_once_64", 64)] {
         let ready = stage.start_with(adapter, Mode::Buffered, |start| start.concurrency(count))?;
         ready.warm_up(Mode::Buffered)?;
-        let outcome = ready.invoke(small(Mode::Buffered, usize::MAX, stage.time(300)), SMALL)?;
+        let outcome = ready.invoke(small(Mode::Buffered, usize::MAX, TIME), SMALL)?;
         values.push((key, rate(&outcome)));
     }
     Ok(values)
