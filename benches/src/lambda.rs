@@ -34,6 +34,8 @@ pub struct Work {
     pub is_streamed: bool,
     /// Whether its payload is the app's records.
     pub has_records: bool,
+    /// Whether the first reply is kept. That costs time, which one of many replies may take and a single one may not.
+    pub keeps_first: bool,
     /// How the reply is read by a client that is slow: this long for each piece that was read.
     pub reading_pause: Duration,
 }
@@ -49,6 +51,7 @@ impl Work {
             pause: Duration::ZERO,
             is_streamed,
             has_records: false,
+            keeps_first: true,
             reading_pause: Duration::ZERO,
         }
     }
@@ -85,12 +88,20 @@ pub enum LambdaError {
     Unequal(usize, usize),
 }
 
+/// How replies are to be read.
+#[derive(Debug, Default)]
+struct Reading {
+    is_streamed: bool,
+    has_records: bool,
+    keeps_first: bool,
+    pause: Duration,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// What is still to be handed out.
     work: Option<Work>,
-    /// How replies are to be read: whether they are streamed, whether they have records, and how slowly.
-    reading: (bool, bool, Duration),
+    reading: Reading,
     begun_at: Option<Instant>,
     issued: usize,
     done: usize,
@@ -134,7 +145,10 @@ impl State {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// What pollers wait for.
+    work_given: Condvar,
+    /// What the one who gave the work waits for.
+    progress: Condvar,
     written: Vec<AtomicU64>,
     app: Arc<AppMarks>,
 }
@@ -153,7 +167,8 @@ impl Lambda {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            changed: Condvar::new(),
+            work_given: Condvar::new(),
+            progress: Condvar::new(),
             written: (0..OPEN_INVOCATIONS).map(|_| AtomicU64::new(0)).collect(),
             app,
         });
@@ -187,10 +202,15 @@ impl Lambda {
         let mut state = self.shared.lock();
         (state.issued, state.done, state.begun_at) = (0, 0, None);
         state.outcome = Outcome::default();
-        state.reading = (work.is_streamed, work.has_records, work.reading_pause);
+        state.reading = Reading {
+            is_streamed: work.is_streamed,
+            has_records: work.has_records,
+            keeps_first: work.keeps_first,
+            pause: work.reading_pause,
+        };
         state.work = Some(work);
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.work_given.notify_all();
         self.wait(|state| {
             let is_done = state.work.is_none() && state.done == state.issued;
             is_done.then(|| std::mem::take(&mut state.outcome))
@@ -207,7 +227,7 @@ impl Lambda {
                 return Ok(taken);
             }
             let before = (state.issued, state.done);
-            let waited = self.shared.changed.wait_timeout(state, PATIENCE);
+            let waited = self.shared.progress.wait_timeout(state, PATIENCE);
             let (now, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             state = now;
             if timeout.timed_out() && before == (state.issued, state.done) {
@@ -220,7 +240,7 @@ impl Lambda {
 impl Drop for Lambda {
     fn drop(&mut self) {
         self.shared.lock().is_closed = true;
-        self.shared.changed.notify_all();
+        self.shared.work_given.notify_all();
         drop(TcpStream::connect(self.address));
     }
 }
@@ -289,7 +309,7 @@ impl Shared {
                     peer.body(framing, |piece| text.extend_from_slice(piece.data))?;
                     let text = String::from_utf8_lossy(&text).into_owned();
                     self.lock().failure = Some(LambdaError::Reported(text));
-                    self.changed.notify_all();
+                    self.progress.notify_all();
                     peer.write(ACCEPTED)?;
                 }
                 Call::Register => {
@@ -312,7 +332,7 @@ impl Shared {
         let mut state = self.lock();
         if state.first_poll_at.is_none() {
             state.first_poll_at = Some(peer.arrived_at());
-            self.changed.notify_all();
+            self.progress.notify_all();
         }
         let (number, event, pause) = loop {
             if state.is_closed {
@@ -321,8 +341,8 @@ impl Shared {
             if let Some(found) = state.next_event() {
                 break found;
             }
-            self.changed.notify_all();
-            let woken = self.changed.wait(state);
+            self.progress.notify_all();
+            let woken = self.work_given.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         };
         drop(state);
@@ -350,9 +370,10 @@ impl Shared {
     fn take_reply(&self, peer: &mut Peer, framing: wire::Framing, number: usize) -> io::Result<()> {
         let (mut reader, pause) = {
             let state = self.lock();
-            let keeps = state.outcome.first_reply.is_empty();
-            let (is_streamed, has_records, pause) = state.reading;
-            (Reader::new(is_streamed, has_records, keeps), pause)
+            let reading = &state.reading;
+            let keeps = reading.keeps_first && state.outcome.first_reply.is_empty();
+            let reader = Reader::new(reading.is_streamed, reading.has_records, keeps);
+            (reader, reading.pause)
         };
         peer.body(framing, |piece| {
             reader.take(piece);
@@ -372,7 +393,7 @@ impl Shared {
         let mut state = self.lock();
         state.take(sample, reader);
         if state.work.is_none() && state.done == state.issued {
-            self.changed.notify_all();
+            self.progress.notify_all();
         }
         Ok(())
     }

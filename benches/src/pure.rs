@@ -32,14 +32,17 @@ pub const COMPUTATIONS: &[Computation] = &[
     },
     Computation {
         name: "head_to_prelude",
-        run: |_| {
-            let prelude = Prelude::new(response().into_parts().0);
+        run: |input| {
+            let prelude = Prelude::new(input.response.clone().into_parts().0);
             drop(black_box(prelude.map(|prelude| prelude.finish(false))));
         },
     },
     Computation {
         name: "response_to_document",
-        run: |_| drop(black_box(buffered(Front::FunctionUrl, response()))),
+        run: |input| {
+            let response = input.response.clone();
+            drop(black_box(buffered(Front::FunctionUrl, response)));
+        },
     },
 ];
 
@@ -47,6 +50,7 @@ pub const COMPUTATIONS: &[Computation] = &[
 struct Input {
     event: Bytes,
     upload: Bytes,
+    response: Response<Bytes>,
 }
 
 fn response() -> Response<Bytes> {
@@ -78,6 +82,7 @@ pub fn run(name: &str, count: u32) -> bool {
     let input = Input {
         event: event::get("/items/blue%20pen").into(),
         upload: event::post("/upload", &binary(64 * 1024)).into(),
+        response: response(),
     };
     for _ in 0..count {
         (computation.run)(&input);

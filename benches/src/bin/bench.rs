@@ -72,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         .collect();
     let rounds = arguments
         .rounds
-        .unwrap_or(if arguments.quick { 5 } else { 13 });
+        .unwrap_or(if arguments.quick { 5 } else { 11 });
     let mut results = Results::default();
     let is_watched = io::stderr().is_terminal();
     results.take(&stage, &cases, &contestants, rounds, |round, case| {

@@ -34,6 +34,7 @@ pub(super) fn back_to_back(stage: &Stage, adapter: &Adapter) -> Result<Values, M
 fn records(ready: &Ready, count: usize, micros: usize) -> Result<Outcome, MeasureError> {
     let event = event::get(&format!("/records/{count}/{micros}"));
     let mut work = Work::new(event, true, 1, Duration::MAX);
+    work.keeps_first = false;
     work.has_records = true;
     let outcome = ready.lambda.invoke(work)?;
     if outcome.payload != Some(count * RECORD) || outcome.delays.len() != count {

@@ -164,6 +164,7 @@ impl Ready {
     ) -> Result<Outcome, MeasureError> {
         let event = event::get(&format!("/stream/{chunks}/{size}"));
         let mut work = Work::new(event, true, 1, Duration::MAX);
+        work.keeps_first = false;
         change(&mut work);
         let outcome = self.lambda.invoke(work)?;
         if outcome.payload != Some(chunks * size) {
