@@ -57,7 +57,7 @@ fn response() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(SMALL));
     for (name, value) in [
         ("content-type", "application/json"),
-        ("content-length", "77"),
+        ("content-length", "76"),
         ("cache-control", "private, max-age=0"),
         ("set-cookie", "session=0b6a1f0e5c3d4b2a; Path=/; HttpOnly"),
         ("vary", "accept-encoding"),

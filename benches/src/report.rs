@@ -82,15 +82,16 @@ fn row(results: &Results, figure: &Figure) -> [String; 9] {
 
 /// The median and, behind it, between which two values half of the rounds lie.
 fn ratio(spread: Option<Spread>) -> String {
-    spread.map_or_else(
-        || "–".to_owned(),
-        |spread| {
-            format!(
-                "{:.2} ({:.2}–{:.2})",
-                spread.median, spread.lower, spread.upper
-            )
-        },
-    )
+    let Some(Spread {
+        lower,
+        median,
+        upper,
+    }) = spread
+    else {
+        return "–".to_owned();
+    };
+    let places = if median < 0.1 { 3 } else { 2 };
+    format!("{median:.places$} ({lower:.places$}–{upper:.places$})")
 }
 
 /// How far the ratio of the adapter to itself is from 1, at the farther quartile.
