@@ -47,6 +47,7 @@ test: setup
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
+GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions
 
 .PHONY: bench bench-quick bench-docs
 bench:
@@ -61,11 +62,11 @@ bench-docs:
 .PHONY: bench-gate bench-baseline
 bench-gate:
 	layer/install-packages valgrind
-	$(BENCHES) instructions
+	$(GATE)
 
 bench-baseline:
 	layer/install-packages valgrind
-	$(BENCHES) instructions -- --write
+	$(GATE) -- --write
 
 .PHONY: fuzz
 fuzz:
