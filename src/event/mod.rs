@@ -73,7 +73,7 @@ pub enum EventError {
     TooManyHeaders,
     /// The body says it is base64 and is not.
     #[error("event has a body that is not valid base64")]
-    Body(#[source] base64::DecodeError),
+    Body(#[source] base64_simd::Error),
 }
 
 /// An event that cannot be served.

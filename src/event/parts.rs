@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
@@ -71,7 +70,7 @@ impl<'a> Body<'a> {
     fn bytes(self, payload: &Bytes) -> Result<Bytes, EventError> {
         if self.is_base64 {
             return BASE64
-                .decode(self.text.as_bytes())
+                .decode_to_vec(self.text.as_bytes())
                 .map(Bytes::from)
                 .map_err(EventError::Body);
         }

@@ -12,12 +12,11 @@
 //! | ALB | `headers`, repeats joined | among them, each in a letter case of its own | `statusDescription` |
 //! | Lattice, WebSocket | `headers`, repeats joined | as ALB | |
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 
-use super::{ReplyError, write_cookies, write_headers, write_string};
+use super::{ReplyError, write_cookies, write_headers, write_string, write_text};
 use crate::front::Front;
 use crate::headers;
 
@@ -31,7 +30,7 @@ pub fn buffered(front: Front, response: Response<Bytes>) -> Result<Bytes, ReplyE
     let (mut head, body) = response.into_parts();
     headers::remove_hop_by_hop(&mut head.headers);
     let is_encoded = head.headers.contains_key(header::CONTENT_ENCODING);
-    let is_text = !is_encoded && std::str::from_utf8(&body).is_ok();
+    let text = std::str::from_utf8(&body).ok().filter(|_| !is_encoded);
 
     let mut json = Vec::with_capacity(1024 + body.len() * 4 / 3);
     json.extend_from_slice(b"{\"statusCode\":");
@@ -60,11 +59,11 @@ pub fn buffered(front: Front, response: Response<Bytes>) -> Result<Bytes, ReplyE
         }
     }
     json.extend_from_slice(b"},\"isBase64Encoded\":");
-    json.extend_from_slice(if is_text { b"false" } else { b"true" });
+    json.extend_from_slice(if text.is_some() { b"false" } else { b"true" });
     json.extend_from_slice(b",\"body\":");
-    write_body(&mut json, &body, is_text);
+    write_body(&mut json, &body, text);
     json.push(b'}');
-    within_limit(front, json)
+    within_limit(front, Bytes::from(json))
 }
 
 /// The result of an event that is no HTTP request: the app's JSON byte for byte, `null` for nothing, and a JSON string
@@ -75,18 +74,18 @@ pub fn buffered(front: Front, response: Response<Bytes>) -> Result<Bytes, ReplyE
 /// A result over the limit.
 pub fn result(front: Front, body: &Bytes) -> Result<Bytes, ReplyError> {
     let json = if body.is_empty() {
-        b"null".to_vec()
+        Bytes::from_static(b"null")
     } else if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
-        body.to_vec()
+        body.clone()
     } else {
         let mut json = Vec::with_capacity(body.len() + 2);
-        write_body(&mut json, body, std::str::from_utf8(body).is_ok());
-        json
+        write_body(&mut json, body, std::str::from_utf8(body).ok());
+        Bytes::from(json)
     };
     within_limit(front, json)
 }
 
-fn within_limit(front: Front, json: Vec<u8>) -> Result<Bytes, ReplyError> {
+fn within_limit(front: Front, json: Bytes) -> Result<Bytes, ReplyError> {
     let limit = front.reply_limit();
     if json.len() > limit {
         return Err(ReplyError::BufferedTooLarge {
@@ -94,15 +93,16 @@ fn within_limit(front: Front, json: Vec<u8>) -> Result<Bytes, ReplyError> {
             limit,
         });
     }
-    Ok(Bytes::from(json))
+    Ok(json)
 }
 
-fn write_body(json: &mut Vec<u8>, body: &[u8], is_text: bool) {
-    if is_text {
-        write_string(json, body);
+/// Appends a body as a JSON string: its text where it is one, else base64.
+fn write_body(json: &mut Vec<u8>, body: &[u8], text: Option<&str>) {
+    if let Some(text) = text {
+        write_text(json, text);
     } else {
         json.push(b'"');
-        json.extend_from_slice(BASE64.encode(body).as_bytes());
+        BASE64.encode_append(body, json);
         json.push(b'"');
     }
 }

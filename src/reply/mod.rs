@@ -136,8 +136,11 @@ fn write_string(json: &mut Vec<u8>, bytes: &[u8]) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
     };
-    // Writing a string to a vector has nothing that could fail.
-    let _ = serde_json::to_writer(json, &text);
+    write_text(json, &text);
+}
+
+fn write_text(json: &mut Vec<u8>, text: &str) {
+    json_escape_simd::escape_into(text, json);
 }
 
 #[cfg(test)]
@@ -175,6 +178,27 @@ mod tests {
                 headers.append(*name, HeaderValue::from_static(value));
             }
             assert_eq!(is_plain_event_stream(&headers), is_plain, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_the_same_behind_its_json_wherever_it_has_to_be_escaped() {
+        let characters = (0_u8..=0x7f)
+            .map(char::from)
+            .chain(['\u{80}', 'é', '\u{2028}', '😀']);
+        for character in characters {
+            // Longer than any register, so that each place in one has its turn.
+            for before in 0..70 {
+                let text = format!(
+                    "{}{character}{}",
+                    "a".repeat(before),
+                    "b".repeat(70 - before)
+                );
+                let mut json = b"before".to_vec();
+                write_text(&mut json, &text);
+                let read: String = serde_json::from_slice(&json[6..]).unwrap();
+                assert_eq!(read, text);
+            }
         }
     }
 

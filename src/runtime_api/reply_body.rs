@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
@@ -99,7 +98,7 @@ fn error_trailers(broken: &Broken) -> HeaderMap {
         wire::ERROR_TYPE,
         HeaderValue::from_static(failure.error_type()),
     );
-    if let Ok(body) = HeaderValue::try_from(BASE64.encode(failure.to_json())) {
+    if let Ok(body) = HeaderValue::try_from(BASE64.encode_to_string(failure.to_json())) {
         trailers.insert(wire::ERROR_BODY, body);
     }
     trailers
@@ -153,7 +152,8 @@ mod tests {
         let trailers = error_trailers(&Broken::ByApp("reset\r\nx: y".to_owned()));
         assert_eq!(trailers[wire::ERROR_TYPE], "Function.AppStreamBroken");
         let document: serde_json::Value =
-            serde_json::from_slice(&BASE64.decode(&trailers[wire::ERROR_BODY]).unwrap()).unwrap();
+            serde_json::from_slice(&BASE64.decode_to_vec(&trailers[wire::ERROR_BODY]).unwrap())
+                .unwrap();
         assert_eq!(
             document["errorMessage"],
             "the app broke off its response: reset\r\nx: y"
