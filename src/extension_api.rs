@@ -4,6 +4,7 @@
 //! Source: AWS, "Using the Lambda Extensions API to create extensions". An extension from `/opt/extensions` may take
 //! SHUTDOWN; the runtime process may only register without events, which is what makes Lambda send it SIGTERM.
 
+use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,11 @@ use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportEr
 /// Between tries of a call, doubled each time; in all some 5 s, half of the init phase.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2_560);
+
+/// How long one call may take that Lambda answers at once, and how long all tries of one. An extension that has not
+/// registered after 10 s is ended by Lambda, without a word of ours.
+const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(7);
 
 const REGISTER: &str = "/2020-01-01/extension/register";
 const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
@@ -39,11 +45,16 @@ pub(crate) enum ExtensionApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("extensions API refused {call} with {status}: {message}")]
+    #[error("extensions API refused {call} with {status}{}: {message}", meaning(call, *.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
+    },
+    #[error("extensions API did not answer {call} within {} ms", waited.as_millis())]
+    TimedOut {
+        call: &'static str,
+        waited: Duration,
     },
     #[error("extensions API answered register without an identifier")]
     NoIdentifier,
@@ -55,7 +66,7 @@ impl ExtensionApiError {
     /// Whether the same call may succeed a moment later.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::Cut { .. } => true,
+            Self::Transport { .. } | Self::Cut { .. } | Self::TimedOut { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
             Self::NoIdentifier | Self::Event(_) => false,
         }
@@ -119,7 +130,8 @@ impl Extension {
             request.headers_mut().insert(NAME, name.clone());
             request
         };
-        let (head, _) = persist(&client, CALL, request).await?.into_parts();
+        let registering = persist(&client, CALL, TRY_TIMEOUT, request);
+        let (head, _) = within(CALL_TIMEOUT, CALL, registering).await?.into_parts();
         let identifier = head
             .headers
             .get(IDENTIFIER)
@@ -132,7 +144,7 @@ impl Extension {
     pub(crate) async fn shutdown(&self) -> Result<Shutdown, ExtensionApiError> {
         loop {
             let request = || self.request(Method::GET, NEXT_EVENT, Bytes::new());
-            let response = persist(&self.client, "event/next", request).await?;
+            let response = persist(&self.client, "event/next", Duration::MAX, request).await?;
             let event: Event =
                 serde_json::from_slice(response.body()).map_err(ExtensionApiError::Event)?;
             if event.kind == "SHUTDOWN" {
@@ -149,11 +161,15 @@ impl Extension {
 
     /// Reports that the extension cannot start; it then has to exit.
     pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), ExtensionApiError> {
-        let mut request = self.request(Method::POST, INIT_ERROR, failure.to_json());
-        request
-            .headers_mut()
-            .insert(ERROR_TYPE, HeaderValue::from_static(failure.error_type()));
-        call(&self.client, "init/error", request).await.map(drop)
+        const CALL: &str = "init/error";
+        let request = || {
+            let mut request = self.request(Method::POST, INIT_ERROR, failure.to_json());
+            let error_type = HeaderValue::from_static(failure.error_type());
+            request.headers_mut().insert(ERROR_TYPE, error_type);
+            request
+        };
+        let reporting = persist(&self.client, CALL, TRY_TIMEOUT, request);
+        within(TRY_TIMEOUT, CALL, reporting).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<RequestBody> {
@@ -172,11 +188,14 @@ impl Extension {
 async fn persist(
     client: &Rc<Client>,
     name: &'static str,
+    try_timeout: Duration,
     request: impl Fn() -> Request<RequestBody>,
 ) -> Result<Response<Bytes>, ExtensionApiError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match call(client, name, request()).await {
+        let calling = Box::pin(call(client, name, request()));
+        let called = within(try_timeout, name, calling).await;
+        match called {
             Err(error) if error.is_passing() && pause <= LONGEST_PAUSE => {
                 tracing::warn!(error = crate::logging::chain(&error), "repeating a call");
                 tokio::time::sleep(pause).await;
@@ -184,6 +203,30 @@ async fn persist(
             }
             outcome => return outcome,
         }
+    }
+}
+
+async fn within(
+    waited: Duration,
+    call: &'static str,
+    calling: impl Future<Output = Result<Response<Bytes>, ExtensionApiError>>,
+) -> Result<Response<Bytes>, ExtensionApiError> {
+    let called = tokio::time::timeout(waited, calling).await;
+    called.unwrap_or(Err(ExtensionApiError::TimedOut { call, waited }))
+}
+
+/// What Lambda means by a refusal, as it stands behind the status. Source: AWS's Runtime Interface Emulator,
+/// `rapi/handler/agentregister.go` and `rapi/middleware`.
+fn meaning(call: &str, status: StatusCode) -> &'static str {
+    match (call, status.as_u16()) {
+        ("register", 403) => {
+            " (the name is not that of a file in /opt/extensions, is registered already, or the init phase is over)"
+        }
+        (_, 403) => " (lambda does not know this extension, or does not expect this call now)",
+        (_, 500..) => {
+            " (lambda says that this environment is in a state that it cannot recover from)"
+        }
+        _ => "",
     }
 }
 

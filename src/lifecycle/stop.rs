@@ -61,6 +61,14 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
+
+    /// Waits for one. May be dropped and called again.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Where stops come from.
@@ -68,6 +76,8 @@ pub(super) struct Stops {
     shutdown: Pin<Box<dyn Future<Output = Result<Shutdown, ExtensionApiError>>>>,
     signals: Signals,
     stub: Option<Stub>,
+    /// One that came before all this was there.
+    early: Option<Stop>,
 }
 
 impl Stops {
@@ -80,6 +90,15 @@ impl Stops {
             shutdown,
             signals,
             stub: None,
+            early: None,
+        }
+    }
+
+    /// Where the first one has come already.
+    pub(super) fn after(stop: Stop, signals: Signals) -> Self {
+        Self {
+            early: Some(stop),
+            ..Self::new(None, signals)
         }
     }
 
@@ -89,6 +108,9 @@ impl Stops {
 
     /// Waits for a stop. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Stop {
+        if let Some(stop) = self.early.take() {
+            return stop;
+        }
         loop {
             let stub = async {
                 match &mut self.stub {
@@ -104,8 +126,7 @@ impl Stops {
                         self.shutdown = Box::pin(pending());
                     }
                 },
-                _ = self.signals.terminate.recv() => return Stop::Signal,
-                _ = self.signals.interrupt.recv() => return Stop::Signal,
+                () = self.signals.next() => return Stop::Signal,
                 event = stub => return match event {
                     StubEvent::Terminated => Stop::StubTerminated,
                     StubEvent::Gone => Stop::StubGone,

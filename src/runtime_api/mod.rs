@@ -5,10 +5,12 @@
 //! What an invocation means is left to `proxy`. Invariant: no second `next` while an invocation is open, since Lambda
 //! would answer with the same event again.
 
+mod refusal;
 mod reply_body;
 pub(crate) mod wire;
 
 use std::error::Error;
+use std::future::Future;
 use std::iter::successors;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -33,6 +35,12 @@ const RETRY_INTERVALS: [Duration; 4] = [
     Duration::from_millis(625),
 ];
 
+/// Kept back from an invocation's deadline by a reply that Lambda does not take: the next poll has to come before it.
+const POLL_RESERVE: Duration = Duration::from_millis(100);
+/// The least that a document gets, however near the deadline, and what the report of a failed start gets: Lambda learns
+/// of that from our exit too.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuntimeApiError {
     #[error("runtime API {call} failed")]
@@ -45,11 +53,16 @@ pub(crate) enum RuntimeApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("runtime API refused {call} with {status}: {message}")]
+    #[error("runtime API refused {call} with {status}{}: {message}", refusal::meaning(call, *.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
+    },
+    #[error("runtime API did not answer {call} within {} ms", waited.as_millis())]
+    TimedOut {
+        call: &'static str,
+        waited: Duration,
     },
     #[error("runtime API answered {call} before it had all of it")]
     Early { call: &'static str },
@@ -79,6 +92,13 @@ impl Invocation {
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
         let value = self.header(wire::DEADLINE_MS)?;
         value.to_str().ok()?.parse().ok()
+    }
+
+    /// How long Lambda may take for a reply. Without a deadline, as long as it likes.
+    fn reply_timeout(&self) -> Duration {
+        self.time_left().map_or(Duration::MAX, |left| {
+            left.saturating_sub(POLL_RESERVE).max(DOCUMENT_TIMEOUT)
+        })
     }
 
     /// How long until Lambda ends it. An open invocation is never frozen.
@@ -175,13 +195,9 @@ impl RuntimeApi {
         invocation: &Invocation,
         json: Bytes,
     ) -> Result<(), RuntimeApiError> {
-        self.post_document(
-            "response",
-            &wire::response(&invocation.id),
-            echo(invocation),
-            json,
-        )
-        .await
+        let (path, headers) = (wire::response(&invocation.id), echo(invocation));
+        let posting = self.post_document("response", &path, headers, json);
+        within(invocation.reply_timeout(), "response", posting).await
     }
 
     /// Reports that an invocation failed. Only before a reply has begun.
@@ -191,20 +207,17 @@ impl RuntimeApi {
         failure: &Failure,
     ) -> Result<(), RuntimeApiError> {
         let headers = with_error_type(echo(invocation), failure);
-        self.post_document(
-            "error",
-            &wire::error(&invocation.id),
-            headers,
-            failure.to_json(),
-        )
-        .await
+        let path = wire::error(&invocation.id);
+        let posting = self.post_document("error", &path, headers, failure.to_json());
+        within(invocation.reply_timeout(), "error", posting).await
     }
 
     /// Reports that the start failed. Only before the first `next`.
     pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
+        const CALL: &str = "init/error";
         let headers = with_error_type(HeaderMap::new(), failure);
-        self.post_document("init/error", wire::INIT_ERROR, headers, failure.to_json())
-            .await
+        let posting = self.post_document(CALL, wire::INIT_ERROR, headers, failure.to_json());
+        within(DOCUMENT_TIMEOUT, CALL, posting).await
     }
 
     /// Tells Lambda that the snapshot may be taken; returns in an environment that was restored from it.
@@ -232,10 +245,10 @@ impl RuntimeApi {
 
     /// Reports that the restore failed.
     pub(crate) async fn fail_restore(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
+        const CALL: &str = "restore/error";
         let headers = with_error_type(HeaderMap::new(), failure);
-        let (path, json) = (wire::RESTORE_ERROR, failure.to_json());
-        self.post_document("restore/error", path, headers, json)
-            .await
+        let posting = self.post_document(CALL, wire::RESTORE_ERROR, headers, failure.to_json());
+        within(DOCUMENT_TIMEOUT, CALL, posting).await
     }
 
     async fn post_document(
@@ -261,7 +274,7 @@ impl RuntimeApi {
                 }
                 // The first try had arrived after all.
                 (Err(RuntimeApiError::Refused { status, .. }), _)
-                    if is_repeat && status.is_client_error() =>
+                    if is_repeat && refusal::says_it_is_answered(status) =>
                 {
                     return Ok(());
                 }
@@ -322,9 +335,19 @@ impl RuntimeApiError {
         match self {
             Self::Transport { .. } | Self::Cut { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
-            Self::MissingHeader { .. } | Self::Early { .. } => false,
+            Self::MissingHeader { .. } | Self::Early { .. } | Self::TimedOut { .. } => false,
         }
     }
+}
+
+/// A call that Lambda may leave without an answer for so long.
+async fn within(
+    waited: Duration,
+    call: &'static str,
+    posting: impl Future<Output = Result<(), RuntimeApiError>>,
+) -> Result<(), RuntimeApiError> {
+    let posted = tokio::time::timeout(waited, posting).await;
+    posted.unwrap_or(Err(RuntimeApiError::TimedOut { call, waited }))
 }
 
 fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(), RuntimeApiError> {

@@ -149,9 +149,10 @@ impl Case {
         let app = self.app_code_at_sigterm();
         match (&self.fault, self.phase) {
             (Fault::Sigkill, _) => Some(Killed),
-            (Fault::AppKilled, Draining) => Some(Drained(137)),
             (Fault::AppExits, Draining) => Some(Drained(EXIT_CODE)),
-            (Fault::AppStopped, Draining) | (Fault::SigtermToTheDeaf, _) => Some(Drained(137)),
+            (Fault::AppKilled | Fault::AppStopped, Draining) | (Fault::SigtermToTheDeaf, _) => {
+                Some(Drained(137))
+            }
             (_, Draining) => Some(Drained(app)),
             (fault, _) if fault.is_a_stop() => Some(Drained(app)),
             (Fault::AppKilled, Registering | Starting) => Some(InitFailed(137)),
@@ -330,13 +331,11 @@ fn faults_of_replies(add: &mut impl FnMut(Fault, &[Phase])) {
         add(Fault::Streamed(fault), &WITH_RESPONSE);
     }
     // In the middle of the body, behind the prelude.
-    for fault in [
-        ReplyFault::ResetAfter(70),
-        ReplyFault::CloseAfter(70),
-        ReplyFault::AnswerAfter(70, 500),
-    ] {
+    for fault in [ReplyFault::ResetAfter(70), ReplyFault::CloseAfter(70)] {
         add(Fault::Streamed(fault), &WITH_RESPONSE);
     }
+    let early = ReplyFault::AnswerAfter(70, 500);
+    add(Fault::Streamed(early), &[MidStream, Draining]);
     add(Fault::NotRead, &[MidStream, Draining]);
     for fault in [
         ReplyFault::Answer(Flaw::Status(500)),

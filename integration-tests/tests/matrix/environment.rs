@@ -32,15 +32,12 @@ pub(crate) fn play(case: &Case) {
     if !(ending.is_some() && matches!(case.phase, Phase::Registering | Phase::Starting)) {
         environment.let_the_app_go_on();
     }
-    match ending {
-        Some(ending) => environment.is_over(ending),
-        None => {
-            environment.has_replied();
-            environment.serves_again();
-            environment.end_in_order();
-            environment.is_over(Ending::Drained(0));
-        }
+    if ending.is_none() {
+        environment.has_replied();
+        environment.serves_again();
+        environment.end_in_order();
     }
+    environment.is_over(ending.unwrap_or(Ending::Drained(0)));
     let doubled = environment.lambda.doubled();
     assert!(doubled.is_empty(), "{doubled:?} in {case:?}");
 }
@@ -218,7 +215,7 @@ impl<'a> Environment<'a> {
                 self.signal_app(Signal::KILL);
                 self.app_has_ended("was killed by signal 9");
             }
-            Fault::AppExits => self.exit_app(),
+            Fault::AppExits | Fault::Call(Call::InitError, ..) => self.exit_app(),
             Fault::AppStopped => {
                 self.signal_app(Signal::STOP);
                 let pid = self.app().as_raw_pid();
@@ -226,7 +223,6 @@ impl<'a> Environment<'a> {
             }
             Fault::AppBreaks(word) => self.keeper.take().unwrap().say(word),
             Fault::Frozen => self.freeze_and_thaw(),
-            Fault::Call(Call::InitError, ..) => self.exit_app(),
             Fault::Call(Call::Next, Flaw::Stall, _) => {
                 self.lambda.queue_flaw(Call::Next, Flaw::Stall);
                 self.lambda.queue(Event::get("/"));

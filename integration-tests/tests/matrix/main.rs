@@ -40,5 +40,5 @@ fn every_fault_in_every_phase_is_survived_or_ends_with_a_reason() {
     println!("fault matrix: {} cases", cases.len());
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(cases.len(), 0, "no case is left out unnoticed");
+    assert_eq!(cases.len(), 387, "no case is left out unnoticed");
 }
