@@ -50,6 +50,20 @@ pub(super) fn cause(error: &io::Error, program: &Path) -> String {
     format!("{cause} ({error})")
 }
 
+/// What an app that ended may not know of Lambda, by the words of the system in what it wrote last.
+pub(crate) fn hint(stderr: &str) -> Option<&'static str> {
+    let has = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    if has(&["EROFS", "ead-only file system"]) {
+        Some("on lambda only /tmp can be written to")
+    } else if has(&["EADDRINUSE", "ddress already in use"]) {
+        Some("its port is in use: let it listen on PORT, and let nothing else")
+    } else if has(&["EACCES", "ermission denied"]) {
+        Some("on lambda it runs as a user of few rights: its files have to be readable for all")
+    } else {
+        None
+    }
+}
+
 fn head(program: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if let Ok(file) = fs::File::open(program) {
@@ -102,6 +116,31 @@ mod tests {
         let missing = Path::new("/no/such/program");
         let error = std::process::Command::new(missing).spawn().unwrap_err();
         assert_eq!(cause(&error, missing), error.to_string());
+    }
+
+    #[test]
+    fn what_the_system_refused_an_app_is_explained() {
+        for (stderr, expected) in [
+            ("Error: EROFS: read-only file system, mkdir 'cache'", "/tmp"),
+            ("OSError: [Errno 30] Read-only file system: 'x'", "/tmp"),
+            (
+                "Error: listen EADDRINUSE: address already in use :::8080",
+                "PORT",
+            ),
+            ("bind: address already in use", "PORT"),
+            (
+                "PermissionError: [Errno 13] Permission denied: 'app.db'",
+                "readable",
+            ),
+            (
+                "Error: EACCES: permission denied, open 'key.pem'",
+                "readable",
+            ),
+        ] {
+            let hint = hint(stderr).unwrap_or_default();
+            assert!(hint.contains(expected), "{stderr}: {hint}");
+        }
+        assert_eq!(hint("Error: no such table"), None);
     }
 
     #[test]

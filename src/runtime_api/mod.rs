@@ -35,8 +35,8 @@ const RETRY_INTERVALS: [Duration; 4] = [
     Duration::from_millis(625),
 ];
 
-/// Kept back from an invocation's deadline by a reply that Lambda does not take: the next poll has to come before it.
-const POLL_RESERVE: Duration = Duration::from_millis(100);
+/// Kept back from an invocation's deadline by whatever comes before the next poll: Lambda has to see that before.
+pub(crate) const POLL_RESERVE: Duration = Duration::from_millis(100);
 /// The least that a document gets, however near the deadline, and what the report of a failed start gets: Lambda learns
 /// of that from our exit too.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -102,8 +102,14 @@ impl FakeLambda {
     /// Listens on a free port.
     #[must_use]
     pub fn bind() -> Self {
+        Self::bind_at(0)
+    }
+
+    /// Listens on this port.
+    #[must_use]
+    pub fn bind_at(port: u16) -> Self {
         waiting::watchdog();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

@@ -5,7 +5,7 @@
 //! - `LISTEN_DELAY_MS`: listens late; `BIND_PORT`: listens on this port, whatever `PORT` says (0: any)
 //! - `LISTEN_GATE`: listens when the file of this name is there
 //! - `EXIT_GATE`: once the file of this name is there, it is removed and the app exits with the code that it holds
-//! - `ON_SIGTERM=exit|ignore`; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
+//! - `ON_SIGTERM=exit|ignore`, `EXIT_CODE=CODE` (0 by default) with the first; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
 //! - `KEEP_ALIVE_MS`: closes connections that are idle for so long
 //! - `EVENT_FILE`: a file that gets the same lines about the app's life as standard error
 
@@ -119,7 +119,7 @@ pub(crate) fn listen_for_sigterm(events: &Events) -> io::Result<()> {
             events.write("got SIGTERM");
             if !ignore {
                 events.write("exiting");
-                exit(0);
+                exit(number("EXIT_CODE").unwrap_or(0));
             }
         }
     });
