@@ -322,7 +322,13 @@ fn exit_codes_say_how_it_ended() {
     let in_order: End = |_, runtime_process| runtime_process.signal(Signal::TERM);
     let by_app: End = |lambda, _| drop(lambda.queue(Event::get("/exit?code=9")));
     let by_itself: End = |_, _| {};
-    let rows: [(&str, &[(&str, &str)], End, [i32; 3]); 6] = [
+    type Row = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        End,
+        [i32; 3],
+    );
+    let rows: [Row; 6] = [
         ("drained", &[], in_order, [0, 0, 0]),
         ("app's own code", &[("EXIT_CODE", "5")], in_order, [0, 5, 5]),
         (
