@@ -315,19 +315,22 @@ fn the_local_lambda_kills_an_app_that_ignores_sigterm() {
     }
 }
 
+/// How an end comes about: what the app's environment says, what is done to the runtime process, and the codes of
+/// extension, stub and entry point.
+type Row = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    End,
+    [i32; 3],
+);
+type End = fn(&FakeLambda, &Program);
+
 /// What ends an environment, and the codes with which extension, stub and entry point then exit.
 #[test]
 fn exit_codes_say_how_it_ended() {
-    type End = fn(&FakeLambda, &Program);
     let in_order: End = |_, runtime_process| runtime_process.signal(Signal::TERM);
     let by_app: End = |lambda, _| drop(lambda.queue(Event::get("/exit?code=9")));
     let by_itself: End = |_, _| {};
-    type Row = (
-        &'static str,
-        &'static [(&'static str, &'static str)],
-        End,
-        [i32; 3],
-    );
     let rows: [Row; 6] = [
         ("drained", &[], in_order, [0, 0, 0]),
         ("app's own code", &[("EXIT_CODE", "5")], in_order, [0, 5, 5]),
