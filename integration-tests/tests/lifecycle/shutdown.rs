@@ -320,17 +320,17 @@ fn the_local_lambda_kills_an_app_that_ignores_sigterm() {
 type Row = (
     &'static str,
     &'static [(&'static str, &'static str)],
-    End,
+    HowItEnds,
     [i32; 3],
 );
-type End = fn(&FakeLambda, &Program);
+type HowItEnds = fn(&FakeLambda, &Program);
 
 /// What ends an environment, and the codes with which extension, stub and entry point then exit.
 #[test]
 fn exit_codes_say_how_it_ended() {
-    let in_order: End = |_, runtime_process| runtime_process.signal(Signal::TERM);
-    let by_app: End = |lambda, _| drop(lambda.queue(Event::get("/exit?code=9")));
-    let by_itself: End = |_, _| {};
+    let in_order: HowItEnds = |_, runtime_process| runtime_process.signal(Signal::TERM);
+    let by_app: HowItEnds = |lambda, _| drop(lambda.queue(Event::get("/exit?code=9")));
+    let by_itself: HowItEnds = |_, _| {};
     let rows: [Row; 6] = [
         ("drained", &[], in_order, [0, 0, 0]),
         ("app's own code", &[("EXIT_CODE", "5")], in_order, [0, 5, 5]),
