@@ -34,6 +34,7 @@ pub mod settings;
 pub mod stub;
 mod trace;
 mod transport;
+mod wakes;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -66,7 +67,7 @@ fn block_on(future: impl Future<Output = ExitCode>) -> ExitCode {
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(future),
+        Ok(runtime) => runtime.block_on(wakes::eagerly(future)),
         Err(error) => {
             eprintln!("streamgate: cannot start: {error}");
             ExitCode::FAILURE

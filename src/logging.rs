@@ -59,10 +59,10 @@ where
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
-        if let Some(span) = context.lookup_current()
-            && let Some(members) = span.extensions().get::<FormattedFields<N>>()
-        {
-            writer.write_str(members)?;
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(members) = span.extensions().get::<FormattedFields<N>>() {
+                writer.write_str(members)?;
+            }
         }
         JsonMembers.format_fields(writer.by_ref(), event)?;
         writeln!(writer, ",\"logger\":\"{}\"}}", event.metadata().target())

@@ -22,7 +22,11 @@ use super::parts::{Body, request_of};
 use super::target::Target;
 use crate::front::Front;
 
-pub(super) fn request(event: &Object<'_>, front: Front) -> Result<Request<Bytes>, EventError> {
+pub(super) fn request(
+    payload: &Bytes,
+    event: &Object<'_>,
+    front: Front,
+) -> Result<Request<Bytes>, EventError> {
     let path = event.required_text("path")?;
     let mut target = if front == Front::HttpApiV1 {
         Target::decoded(&path)
@@ -42,9 +46,10 @@ pub(super) fn request(event: &Object<'_>, front: Front) -> Result<Request<Bytes>
     let method = event.required_text("httpMethod")?;
     let headers = event.multi_or_single("multiValueHeaders", "headers")?;
     request_of(
+        payload,
         &method,
         target,
-        &headers,
+        headers,
         Body::of(event, "isBase64Encoded")?,
     )
 }

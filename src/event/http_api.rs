@@ -17,6 +17,7 @@ use super::target::Target;
 use crate::front::Front;
 
 pub(super) fn request(
+    payload: &Bytes,
     event: &Object<'_>,
     context: &Object<'_>,
     front: Front,
@@ -32,9 +33,10 @@ pub(super) fn request(
     let method = context.object("http").required_text("method")?;
     let headers = event.single("headers")?.unwrap_or_default();
     let mut request = request_of(
+        payload,
         &method,
         target,
-        &headers,
+        headers,
         Body::of(event, "isBase64Encoded")?,
     )?;
     let cookies: Option<Vec<Text>> = event.optional("cookies")?;

@@ -13,7 +13,7 @@ use super::marks::is_lattice_v1;
 use super::parts::{Body, request_of};
 use super::target::Target;
 
-pub(super) fn request(event: &Object<'_>) -> Result<Request<Bytes>, EventError> {
+pub(super) fn request(payload: &Bytes, event: &Object<'_>) -> Result<Request<Bytes>, EventError> {
     let (path, parameters, headers, is_base64) = if is_lattice_v1(event) {
         (
             "raw_path",
@@ -37,9 +37,10 @@ pub(super) fn request(event: &Object<'_>) -> Result<Request<Bytes>, EventError> 
     }
     let method = event.required_text("method")?;
     request_of(
+        payload,
         &method,
         target,
-        &headers.unwrap_or_default(),
+        headers.unwrap_or_default(),
         Body::of(event, is_base64)?,
     )
 }

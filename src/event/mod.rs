@@ -110,12 +110,12 @@ pub fn decode(payload: &Bytes) -> Result<Event, Refused> {
     let context = event.object("requestContext");
     let front = marks::front(&event, &context);
     let request = match front {
-        Front::FunctionUrl | Front::HttpApi => http_api::request(&event, &context, front),
+        Front::FunctionUrl | Front::HttpApi => http_api::request(payload, &event, &context, front),
         Front::HttpApiV1 | Front::Rest | Front::Alb | Front::AlbMultiValue => {
-            format_1::request(&event, front)
+            format_1::request(payload, &event, front)
         }
-        Front::Lattice => lattice::request(&event),
-        Front::WebSocket => websocket::request(&event, &context),
+        Front::Lattice => lattice::request(payload, &event),
+        Front::WebSocket => websocket::request(payload, &event, &context),
         Front::Other(_) => {
             let mut request = Request::new(payload.clone());
             *request.method_mut() = Method::POST;

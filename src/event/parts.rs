@@ -18,9 +18,10 @@ use crate::headers;
 /// Makes a request. What belongs to one connection is dropped, and so is what only the adapter may say. The length is
 /// ours to state: the front has read the body, and what the event says of it may contradict it.
 pub(super) fn request_of(
+    payload: &Bytes,
     method: &str,
     target: Target,
-    headers: &Values<'_>,
+    headers: Values<'_>,
     body: Body<'_>,
 ) -> Result<Request<Bytes>, EventError> {
     let target = target.finish().ok_or(EventError::Target)?;
@@ -30,7 +31,7 @@ pub(super) fn request_of(
     for (name, value) in headers {
         let unfit = || EventError::Header(excerpt(name.as_bytes()));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
+        let value = HeaderValue::from_maybe_shared(shared(payload, value)).map_err(|_| unfit())?;
         map.try_append(key, value)
             .map_err(|_| EventError::TooManyHeaders)?;
     }
@@ -38,7 +39,7 @@ pub(super) fn request_of(
     headers::remove_reserved(&mut map);
     map.remove(header::CONTENT_LENGTH);
     map.remove(header::EXPECT);
-    let body = body.bytes()?;
+    let body = body.bytes(payload)?;
     if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
         // RFC 9110, section 8.6: some servers ask for it (411) where a body is to be expected.
         map.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -67,22 +68,30 @@ impl<'a> Body<'a> {
         })
     }
 
-    fn bytes(self) -> Result<Bytes, EventError> {
+    fn bytes(self, payload: &Bytes) -> Result<Bytes, EventError> {
         if self.is_base64 {
             return BASE64
                 .decode(self.text.as_bytes())
                 .map(Bytes::from)
                 .map_err(EventError::Body);
         }
-        Ok(match self.text {
-            Cow::Borrowed(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Cow::Owned(text) => Bytes::from(text),
-        })
+        Ok(shared(payload, self.text))
+    }
+}
+
+/// A text of the payload without a copy of it. One that had escapes is its own.
+fn shared(payload: &Bytes, text: Cow<'_, str>) -> Bytes {
+    match text {
+        Cow::Borrowed(text) => payload.slice_ref(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
     }
 }
 
 /// JSON that can stand in a header: printable ASCII alone, the rest escaped (RFC 8259, section 7).
 pub(crate) fn ascii_json(json: &str) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json.to_owned();
+    }
     let mut ascii = String::with_capacity(json.len());
     for character in json.chars() {
         match character {

@@ -34,6 +34,7 @@ const FACTS: [(HeaderName, &str); 5] = [
 ];
 
 pub(super) fn request(
+    payload: &Bytes,
     event: &Object<'_>,
     context: &Object<'_>,
 ) -> Result<Request<Bytes>, EventError> {
@@ -46,9 +47,10 @@ pub(super) fn request(
     }
     let headers = event.multi_or_single("multiValueHeaders", "headers")?;
     let mut request = request_of(
+        payload,
         "POST",
         target,
-        &headers,
+        headers,
         Body::of(event, "isBase64Encoded")?,
     )?;
     for (name, member) in FACTS {

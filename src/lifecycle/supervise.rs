@@ -25,6 +25,7 @@ use crate::logging::chain;
 use crate::proxy::Proxy;
 use crate::runtime_api::RuntimeApiError;
 use crate::settings::AsyncInit;
+use crate::wakes::when_woken;
 
 /// Lambda gives the init phase 10 s, of which we do not see the beginning.
 const INIT_SHARE: Duration = Duration::from_secs(9);
@@ -138,11 +139,21 @@ impl Adapter {
             }
         });
         let end = loop {
+            let waiting = when_woken(async {
+                tokio::select! {
+                    biased;
+                    stop = stops.next() => Err(End::Stop(stop)),
+                    news = keeper.news() => Ok(news),
+                }
+            });
             let news = tokio::select! {
                 biased;
-                stop = stops.next() => break End::Stop(stop),
-                news = keeper.news() => news,
-                error = &mut polling => break End::LambdaLost(error),
+                news = waiting => news,
+                error = &mut polling => Err(End::LambdaLost(error)),
+            };
+            let news = match news {
+                Ok(news) => news,
+                Err(end) => break end,
             };
             // Invocations go on beside whatever is done about it.
             let end = tokio::select! {

@@ -326,7 +326,9 @@ impl Exchange<'_> {
         B: Body<Data = Bytes, Error = Broken> + Unpin + 'static,
     {
         self.proxy.streamed_once.get_or_init(|| {
+            // Of the environment, not of this invocation.
             tracing::info!(
+                parent: None,
                 "replies are streamed: the function URL's invoke mode must be RESPONSE_STREAM"
             );
         });

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One connection, driven by whoever waits for it.
 
-use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -13,14 +12,13 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::request_body::RequestBody;
-use super::socket::Socket;
+use super::socket::{Arrivals, Socket};
 
 /// One connection.
 pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     driver: http1::Connection<TokioIo<Socket>, RequestBody>,
-    /// Whether the peer has said anything since the last request was handed over. The socket sets it.
-    is_answered: Rc<Cell<bool>>,
+    arrivals: Rc<Arrivals>,
 }
 
 /// A response's head, and whether its connection ended with it.
@@ -31,12 +29,12 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) async fn over(socket: Socket) -> hyper::Result<Self> {
-        let is_answered = socket.is_answered();
+        let arrivals = socket.arrivals();
         let (sender, driver) = http1::handshake(TokioIo::new(socket)).await?;
         Ok(Self {
             sender,
             driver,
-            is_answered,
+            arrivals,
         })
     }
 
@@ -45,31 +43,41 @@ impl Connection {
         &mut self,
         request: Request<RequestBody>,
     ) -> hyper::Result<Option<Answer>> {
-        self.is_answered.set(false);
+        self.arrivals.expect_answer();
         let mut response = pin!(self.sender.send_request(request));
         let driver = &mut self.driver;
         let answered = |response: hyper::Result<_>, is_last| {
             Poll::Ready(response.map(|response| Some(Answer { response, is_last })))
         };
         poll_fn(|context| {
-            // Asked before as well: a streamed body that never runs dry uses up all that a task may do in one go (tokio's
-            // budget), and what is asked behind it then is never ready.
-            if let Poll::Ready(response) = response.as_mut().poll(context) {
-                return answered(response, false);
+            loop {
+                // Asked before as well: a streamed body that never runs dry uses up all that a task may do in one go
+                // (tokio's budget), and what is asked behind it then is never ready.
+                if let Poll::Ready(response) = response.as_mut().poll(context) {
+                    return answered(response, false);
+                }
+                let ended = Pin::new(&mut *driver).poll(context);
+                if let Poll::Ready(response) = response.as_mut().poll(context) {
+                    return answered(response, ended.is_ready());
+                }
+                if ended.is_pending() && self.arrivals.hurry() {
+                    continue;
+                }
+                // The driver has told the response of its end, whatever that was; no more will come.
+                return ended.map(|result| result.map(|()| None));
             }
-            let ended = Pin::new(&mut *driver).poll(context);
-            if let Poll::Ready(response) = response.as_mut().poll(context) {
-                return answered(response, ended.is_ready());
-            }
-            // The driver has told the response of its end, whatever that was; no more will come.
-            ended.map(|result| result.map(|()| None))
         })
         .await
     }
 
     /// Whether any byte has come since the last request was handed over.
     pub(super) fn is_answered(&self) -> bool {
-        self.is_answered.get()
+        self.arrivals.is_answered()
+    }
+
+    /// More of a response is waited for. Whether the connection has to be driven once more for it.
+    pub(super) fn hurry(&self) -> bool {
+        self.arrivals.hurry()
     }
 
     /// Reads and writes what can be. Ready at the end of the connection, and not to be asked after it.

@@ -14,17 +14,17 @@ pub(super) const APP_IDLE_LIMIT: Duration = Duration::from_secs(4);
 
 /// Connections that are kept, the last one on top.
 #[derive(Default)]
-pub(super) struct Idle(RefCell<Vec<(SystemTime, Connection)>>);
+pub(super) struct Idle(RefCell<Vec<(SystemTime, Box<Connection>)>>);
 
 impl Idle {
-    pub(super) fn keep(&self, connection: Connection) {
+    pub(super) fn keep(&self, connection: Box<Connection>) {
         let kept = (SystemTime::now(), connection);
         self.0.borrow_mut().push(kept);
     }
 
     /// A connection whose peer has not closed it. The peer may have done so while the environment was frozen, so the
     /// socket is asked as well as the clock. Closes those that have been idle for longer than `limit`.
-    pub(super) async fn take(&self, limit: Option<Duration>) -> Option<Connection> {
+    pub(super) async fn take(&self, limit: Option<Duration>) -> Option<Box<Connection>> {
         if let Some(limit) = limit {
             let now = SystemTime::now();
             let mut kept = self.0.borrow_mut();

@@ -175,7 +175,11 @@ impl Client {
         }
     }
 
-    fn response(self: &Rc<Self>, connection: Connection, answer: Answer) -> Response<ResponseBody> {
+    fn response(
+        self: &Rc<Self>,
+        connection: Box<Connection>,
+        answer: Answer,
+    ) -> Response<ResponseBody> {
         answer.response.map(|incoming| ResponseBody {
             incoming,
             connection: (!answer.is_last).then_some(connection),
@@ -183,14 +187,16 @@ impl Client {
         })
     }
 
-    async fn open(&self) -> Result<Connection, TransportError> {
+    async fn open(&self) -> Result<Box<Connection>, TransportError> {
         let connect = |source| TransportError::Connect {
             authority: self.authority.text.clone(),
             source,
         };
         let socket = self.authority.connect().await.map_err(connect)?;
         let connection = Connection::over(socket).await;
-        connection.map_err(|error| connect(io::Error::other(error)))
+        connection
+            .map(Box::new)
+            .map_err(|error| connect(io::Error::other(error)))
     }
 
     /// Closes the connections that are kept.
@@ -198,7 +204,7 @@ impl Client {
         self.idle.clear();
     }
 
-    fn keep(&self, connection: Connection) {
+    fn keep(&self, connection: Box<Connection>) {
         self.idle.keep(connection);
     }
 }

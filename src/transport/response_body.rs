@@ -15,8 +15,8 @@ use super::connection::Connection;
 /// The body of a response. At its end the connection goes back to the client; dropped before, it closes.
 pub(crate) struct ResponseBody {
     pub(super) incoming: Incoming,
-    /// None once it has ended.
-    pub(super) connection: Option<Connection>,
+    /// None once it has ended. Boxed, since bodies are passed on by value.
+    pub(super) connection: Option<Box<Connection>>,
     pub(super) client: Rc<Client>,
 }
 
@@ -33,16 +33,22 @@ impl ResponseBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        if let ready @ Poll::Ready(_) = Pin::new(&mut self.incoming).poll_frame(context) {
-            return ready;
+        loop {
+            if let ready @ Poll::Ready(_) = Pin::new(&mut self.incoming).poll_frame(context) {
+                return ready;
+            }
+            // Asking the body is what lets the driver read; so it is driven behind the question, and asked again.
+            if let Some(connection) = &mut self.connection
+                && connection.poll_ended(context).is_ready()
+            {
+                self.connection = None;
+            }
+            let polled = Pin::new(&mut self.incoming).poll_frame(context);
+            let connection = self.connection.as_ref();
+            if polled.is_ready() || !connection.is_some_and(|connection| connection.hurry()) {
+                return polled;
+            }
         }
-        // Asking the body is what lets the driver read; so it is driven behind the question, and asked again.
-        if let Some(connection) = &mut self.connection
-            && connection.poll_ended(context).is_ready()
-        {
-            self.connection = None;
-        }
-        Pin::new(&mut self.incoming).poll_frame(context)
     }
 }
 

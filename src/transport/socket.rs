@@ -3,8 +3,9 @@
 //!
 //! A small write is held back while the one before is not acknowledged (Nagle's algorithm), and an acknowledgement is
 //! held back in the hope that data will carry it, for 40 ms on Linux. `TCP_NODELAY` takes the wait from our writes.
-//! Peers may lack it: many an app writes its head, then its body. So whoever waits for more of a peer that has just
-//! sent something acknowledges that first, with `TCP_QUICKACK` (tcp(7)); the option does not last, hence each time.
+//! Peers may lack it: many an app writes its head, then its body. So whoever waits for more of a message that has begun
+//! acknowledges its beginning first, with `TCP_QUICKACK` (tcp(7)); the option does not last, hence each time. What is
+//! complete is acknowledged by our next request.
 //!
 //! A peer may answer and close before it has read all that we send. Then our next write fails, while its answer lies in
 //! the kernel. hyper would give both up for that write; so the write only stalls, until reading has come to what broke
@@ -23,11 +24,37 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    is_unacknowledged: bool,
-    /// Set with every byte that comes; cleared by whoever wants to know.
-    is_answered: Rc<Cell<bool>>,
+    arrivals: Rc<Arrivals>,
     /// Why nothing more can be written.
     broken: Option<io::ErrorKind>,
+}
+
+/// What has come, for whoever drives the connection: hyper keeps the socket to itself.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    answered: Cell<bool>,
+    unacknowledged: Cell<bool>,
+    hurries: Cell<bool>,
+}
+
+impl Arrivals {
+    /// Nothing has come since a request that is sent now.
+    pub(super) fn expect_answer(&self) {
+        self.answered.set(false);
+    }
+
+    /// Whether any byte has come since then.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.get()
+    }
+
+    /// More of a message is waited for. Whether the socket has to be read once more for the peer to learn that it may
+    /// send on.
+    pub(super) fn hurry(&self) -> bool {
+        let hurries = self.unacknowledged.take();
+        self.hurries.set(hurries);
+        hurries
+    }
 }
 
 impl Socket {
@@ -35,14 +62,13 @@ impl Socket {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
-            is_unacknowledged: false,
-            is_answered: Rc::default(),
+            arrivals: Rc::default(),
             broken: None,
         })
     }
 
-    pub(super) fn is_answered(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.is_answered)
+    pub(super) fn arrivals(&self) -> Rc<Arrivals> {
+        Rc::clone(&self.arrivals)
     }
 
     fn write(
@@ -52,11 +78,15 @@ impl Socket {
         if self.broken.is_none() {
             let polled = write(Pin::new(&mut self.stream));
             match &polled {
+                // Data carries the acknowledgement.
+                Poll::Ready(Ok(_)) => self.arrivals.unacknowledged.set(false),
                 Poll::Ready(Err(error)) if is_end_of_peer(error.kind()) => {
                     self.broken = Some(error.kind());
+                    return Poll::Pending;
                 }
-                _ => return polled,
+                _ => {}
             }
+            return polled;
         }
         // Who writes also reads, and the end of the connection wakes the reader.
         Poll::Pending
@@ -79,15 +109,15 @@ impl AsyncRead for Socket {
         let filled = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if polled.is_pending() {
-            if std::mem::take(&mut self.is_unacknowledged) {
+            if self.arrivals.hurries.take() {
                 // Without it the peer is slower, not wrong.
                 let _ = set_tcp_quickack(&self.stream, true);
             }
             return Poll::Pending;
         }
-        self.is_unacknowledged = true;
         if buffer.filled().len() > filled {
-            self.is_answered.set(true);
+            self.arrivals.answered.set(true);
+            self.arrivals.unacknowledged.set(true);
         } else if let (Poll::Ready(Ok(())), Some(io::ErrorKind::ConnectionReset)) =
             (&polled, self.broken)
         {

@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "role",
             "runtime_api",
             "transport",
+            "wakes",
         ],
     ),
     (
@@ -53,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("alarm", &[]),
     ("deadline", &[]),
+    ("wakes", &[]),
     ("role", &["app"]),
     ("stub", &["app", "handover"]),
     ("event", &["front", "headers", "route"]),
