@@ -201,8 +201,10 @@ fn a_broken_stream_is_cut_on_the_way_to_lambda_if_asked_for() {
         assert_eq!(lambda.connections(), connections + 1, "time {time}");
         assert_eq!(lambda.replies(&id).len(), 1);
         let lines = adapter.stderr();
-        let told = lines.iter().filter(|line| line.contains(&id)).count();
-        assert_eq!(told, 1, "{lines:?}");
+        let errors = lines
+            .iter()
+            .filter(|line| line.contains(&id) && line.contains("ERROR"));
+        assert_eq!(errors.count(), 1, "{lines:?}");
     }
 }
 
