@@ -130,7 +130,7 @@ impl Extension {
             request.headers_mut().insert(NAME, name.clone());
             request
         };
-        let registering = persist(&client, CALL, TRY_TIMEOUT, request);
+        let registering = persist(&client, CALL, TRY_TIMEOUT, &request);
         let (head, _) = within(CALL_TIMEOUT, CALL, registering).await?.into_parts();
         let identifier = head
             .headers
@@ -144,7 +144,7 @@ impl Extension {
     pub(crate) async fn shutdown(&self) -> Result<Shutdown, ExtensionApiError> {
         loop {
             let request = || self.request(Method::GET, NEXT_EVENT, Bytes::new());
-            let response = persist(&self.client, "event/next", Duration::MAX, request).await?;
+            let response = persist(&self.client, "event/next", Duration::MAX, &request).await?;
             let event: Event =
                 serde_json::from_slice(response.body()).map_err(ExtensionApiError::Event)?;
             if event.kind == "SHUTDOWN" {
@@ -168,7 +168,7 @@ impl Extension {
             request.headers_mut().insert(ERROR_TYPE, error_type);
             request
         };
-        let reporting = persist(&self.client, CALL, TRY_TIMEOUT, request);
+        let reporting = persist(&self.client, CALL, TRY_TIMEOUT, &request);
         within(TRY_TIMEOUT, CALL, reporting).await.map(drop)
     }
 
@@ -189,7 +189,7 @@ async fn persist(
     client: &Rc<Client>,
     name: &'static str,
     try_timeout: Duration,
-    request: impl Fn() -> Request<RequestBody>,
+    request: &dyn Fn() -> Request<RequestBody>,
 ) -> Result<Response<Bytes>, ExtensionApiError> {
     let mut pause = FIRST_PAUSE;
     loop {
