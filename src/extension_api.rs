@@ -4,7 +4,6 @@
 //! Source: AWS, "Using the Lambda Extensions API to create extensions". An extension from `/opt/extensions` may take
 //! SHUTDOWN; the runtime process may only register without events, which is what makes Lambda send it SIGTERM.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
@@ -20,10 +20,10 @@ use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportEr
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2_560);
 
-/// How long one call may take that Lambda answers at once, and how long all tries of one. An extension that has not
-/// registered after 10 s is ended by Lambda, without a word of ours.
+/// How long Lambda may take for a call that it answers at once.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
-const CALL_TIMEOUT: Duration = Duration::from_secs(7);
+/// How long all tries to register may take. After 10 s Lambda ends an extension that has not, without a word of ours.
+const REGISTER_TIMEOUT: Duration = Duration::from_secs(7);
 
 const REGISTER: &str = "/2020-01-01/extension/register";
 const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
@@ -130,8 +130,8 @@ impl Extension {
             request.headers_mut().insert(NAME, name.clone());
             request
         };
-        let registering = persist(&client, CALL, TRY_TIMEOUT, &request);
-        let (head, _) = within(CALL_TIMEOUT, CALL, registering).await?.into_parts();
+        let registering = persist(&client, CALL, REGISTER_TIMEOUT, &request);
+        let (head, _) = registering.await?.into_parts();
         let identifier = head
             .headers
             .get(IDENTIFIER)
@@ -169,7 +169,7 @@ impl Extension {
             request
         };
         let reporting = persist(&self.client, CALL, TRY_TIMEOUT, &request);
-        within(TRY_TIMEOUT, CALL, reporting).await.map(drop)
+        reporting.await.map(drop)
     }
 
     fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<RequestBody> {
@@ -184,35 +184,32 @@ impl Extension {
 }
 
 /// Makes a call without a body of note, again and again where it does not come through: another extension may stand in
-/// the way that is slow to start, and Lambda itself may fail for a moment.
+/// the way that is slow to start, and Lambda itself may fail for a moment. In all for so long, or, where Lambda may be
+/// silent for as long as it likes, without an end.
 async fn persist(
     client: &Rc<Client>,
     name: &'static str,
-    try_timeout: Duration,
+    limit: Duration,
     request: &dyn Fn() -> Request<RequestBody>,
 ) -> Result<Response<Bytes>, ExtensionApiError> {
+    let began_at = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let calling = Box::pin(call(client, name, request()));
-        let called = within(try_timeout, name, calling).await;
-        match called {
-            Err(error) if error.is_passing() && pause <= LONGEST_PAUSE => {
+        let left = limit.saturating_sub(began_at.elapsed());
+        let waited = match limit {
+            Duration::MAX => limit,
+            _ => left.min(TRY_TIMEOUT),
+        };
+        let called = timeout(waited, Box::pin(call(client, name, request()))).await;
+        match called.unwrap_or(Err(ExtensionApiError::TimedOut { call: name, waited })) {
+            Err(error) if error.is_passing() && pause <= LONGEST_PAUSE && pause < left => {
                 tracing::warn!(error = crate::logging::chain(&error), "repeating a call");
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
                 pause *= 2;
             }
             outcome => return outcome,
         }
     }
-}
-
-async fn within(
-    waited: Duration,
-    call: &'static str,
-    calling: impl Future<Output = Result<Response<Bytes>, ExtensionApiError>>,
-) -> Result<Response<Bytes>, ExtensionApiError> {
-    let called = tokio::time::timeout(waited, calling).await;
-    called.unwrap_or(Err(ExtensionApiError::TimedOut { call, waited }))
 }
 
 /// What Lambda means by a refusal, as it stands behind the status. Source: AWS's Runtime Interface Emulator,

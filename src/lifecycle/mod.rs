@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::background::Background;
 use crate::control::Control;
-use crate::extension_api::{Extension, Kind};
+use crate::extension_api::{Extension, ExtensionApiError, Kind};
 use crate::failure::{Failure, error_type};
 use crate::handover::Listener;
 use crate::logging::chain;
@@ -42,7 +42,7 @@ use crate::settings::{Environment, Settings, SettingsError};
 use crate::transport::{Authority, UnknownHost};
 
 use start::{Found, StartError};
-use stop::{Stop, Stops};
+use stop::{Signals, Stop, Stops};
 
 /// What lasts as long as the environment.
 struct Adapter {
@@ -79,7 +79,7 @@ async fn try_run(
 ) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
     let began_at = Instant::now();
     let lambda = runtime_api_authority(&environment)?;
-    let mut signals = stop::Signals::take()?;
+    let mut signals = Signals::take()?;
     let runtime_api = match &settings.runtime_api_proxy {
         Some((host, port)) => Authority::resolve(host, *port)?,
         None => lambda.clone(),
@@ -106,28 +106,19 @@ async fn try_run(
     let Role::Entrypoint(command) = role else {
         // Before registration, since the runtime process may come right after it.
         let listener = Listener::bind(&adapter.environment)?;
-        let name = extension_name();
-        let extension = tokio::select! {
-            biased;
-            () = signals.next() => {
-                tracing::info!(reason = %Stop::Signal, "environment ends");
+        let extension = match register(lambda, Kind::External, &mut signals).await {
+            Ok(registered) => registered?,
+            Err(stop) => {
+                tracing::info!(reason = %stop, "environment ends");
                 return Ok(0);
             }
-            registered = Extension::register(lambda, &name, Kind::External) => registered?,
         };
         let mut stops = Stops::new(Some(extension), signals);
         let found = adapter.start_extension(&listener, &mut stops).await;
         return Ok(adapter.live(found, stops).await);
     };
     // The app comes up while Lambda is told of us.
-    let name = extension_name();
-    let registering = async {
-        tokio::select! {
-            biased;
-            () = signals.next() => Err(Stop::Signal),
-            registered = Extension::register(lambda, &name, Kind::Internal) => Ok(registered),
-        }
-    };
+    let registering = register(lambda, Kind::Internal, &mut signals);
     let (registered, found) = tokio::join!(registering, adapter.start_entrypoint(command));
     let stops = match registered {
         Ok(Ok(extension)) => Stops::new(Some(extension), signals),
@@ -142,6 +133,20 @@ async fn try_run(
         Err(stop) => Stops::after(stop, signals),
     };
     Ok(adapter.live(found, stops).await)
+}
+
+/// Registers, unless a signal comes before Lambda has answered.
+async fn register(
+    lambda: Authority,
+    kind: Kind,
+    signals: &mut Signals,
+) -> Result<Result<Extension, ExtensionApiError>, Stop> {
+    let name = extension_name();
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(Stop::Signal),
+        registered = Extension::register(lambda, &name, kind) => Ok(registered),
+    }
 }
 
 impl Adapter {
