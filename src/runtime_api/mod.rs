@@ -10,7 +10,6 @@ mod reply_body;
 pub(crate) mod wire;
 
 use std::error::Error;
-use std::future::Future;
 use std::iter::successors;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -19,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout};
 
 use crate::body::Broken;
 use crate::failure::Failure;
@@ -196,8 +196,9 @@ impl RuntimeApi {
         json: Bytes,
     ) -> Result<(), RuntimeApiError> {
         let (path, headers) = (wire::response(&invocation.id), echo(invocation));
-        let posting = self.post_document("response", &path, headers, json);
-        within(invocation.reply_timeout(), "response", posting).await
+        let limit = invocation.reply_timeout();
+        self.post_document("response", &path, headers, json, limit)
+            .await
     }
 
     /// Reports that an invocation failed. Only before a reply has begun.
@@ -208,16 +209,14 @@ impl RuntimeApi {
     ) -> Result<(), RuntimeApiError> {
         let headers = with_error_type(echo(invocation), failure);
         let path = wire::error(&invocation.id);
-        let posting = self.post_document("error", &path, headers, failure.to_json());
-        within(invocation.reply_timeout(), "error", posting).await
+        let limit = invocation.reply_timeout();
+        self.post_document("error", &path, headers, failure.to_json(), limit)
+            .await
     }
 
     /// Reports that the start failed. Only before the first `next`.
     pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
-        const CALL: &str = "init/error";
-        let headers = with_error_type(HeaderMap::new(), failure);
-        let posting = self.post_document(CALL, wire::INIT_ERROR, headers, failure.to_json());
-        within(DOCUMENT_TIMEOUT, CALL, posting).await
+        self.report("init/error", wire::INIT_ERROR, failure).await
     }
 
     /// Tells Lambda that the snapshot may be taken; returns in an environment that was restored from it.
@@ -245,28 +244,48 @@ impl RuntimeApi {
 
     /// Reports that the restore failed.
     pub(crate) async fn fail_restore(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
-        const CALL: &str = "restore/error";
-        let headers = with_error_type(HeaderMap::new(), failure);
-        let posting = self.post_document(CALL, wire::RESTORE_ERROR, headers, failure.to_json());
-        within(DOCUMENT_TIMEOUT, CALL, posting).await
+        self.report("restore/error", wire::RESTORE_ERROR, failure)
+            .await
     }
 
+    /// Reports what ends the environment.
+    async fn report(
+        &self,
+        call: &'static str,
+        path: &str,
+        failure: &Failure,
+    ) -> Result<(), RuntimeApiError> {
+        let headers = with_error_type(HeaderMap::new(), failure);
+        let json = failure.to_json();
+        self.post_document(call, path, headers, json, DOCUMENT_TIMEOUT)
+            .await
+    }
+
+    /// Posts a document, again where the call does not come through; Lambda has so long for all of it.
     async fn post_document(
         &self,
         call: &'static str,
         path: &str,
         mut headers: HeaderMap,
         json: Bytes,
+        limit: Duration,
     ) -> Result<(), RuntimeApiError> {
         headers.insert(header::CONTENT_TYPE, wire::JSON);
         let mut intervals = RETRY_INTERVALS.iter();
         let mut is_repeat = false;
+        let until = Instant::now().checked_add(limit);
         loop {
             let body = RequestBody::from(json.clone());
-            match (
-                self.post(call, path, headers.clone(), body).await,
-                intervals.next(),
-            ) {
+            let posting = self.post(call, path, headers.clone(), body);
+            let left = until.map_or(limit, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
+            let posted = timeout(left, posting).await;
+            let timed_out = RuntimeApiError::TimedOut {
+                call,
+                waited: limit,
+            };
+            match (posted.unwrap_or(Err(timed_out)), intervals.next()) {
                 (Err(error), Some(interval)) if error.is_passing() => {
                     tracing::warn!(error = %crate::logging::chain(&error), "repeating a call");
                     tokio::time::sleep(*interval).await;
@@ -338,16 +357,6 @@ impl RuntimeApiError {
             Self::MissingHeader { .. } | Self::Early { .. } | Self::TimedOut { .. } => false,
         }
     }
-}
-
-/// A call that Lambda may leave without an answer for so long.
-async fn within(
-    waited: Duration,
-    call: &'static str,
-    posting: impl Future<Output = Result<(), RuntimeApiError>>,
-) -> Result<(), RuntimeApiError> {
-    let posted = tokio::time::timeout(waited, posting).await;
-    posted.unwrap_or(Err(RuntimeApiError::TimedOut { call, waited }))
 }
 
 fn accepted(call: &'static str, status: StatusCode, answer: &[u8]) -> Result<(), RuntimeApiError> {
