@@ -45,17 +45,14 @@ pub(crate) enum ExtensionApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("extensions API refused {call} with {status}{}: {message}", meaning(call, *.status))]
+    #[error("extensions API refused {call} with {status}{}: {message}", meaning(*.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
     },
-    #[error("extensions API did not answer {call} within {} ms", waited.as_millis())]
-    TimedOut {
-        call: &'static str,
-        waited: Duration,
-    },
+    #[error("extensions API did not answer {0} in time")]
+    TimedOut(&'static str),
     #[error("extensions API answered register without an identifier")]
     NoIdentifier,
     #[error("extensions API sent an event that cannot be read")]
@@ -66,7 +63,7 @@ impl ExtensionApiError {
     /// Whether the same call may succeed a moment later.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::Cut { .. } | Self::TimedOut { .. } => true,
+            Self::Transport { .. } | Self::Cut { .. } | Self::TimedOut(_) => true,
             Self::Refused { status, .. } => status.is_server_error(),
             Self::NoIdentifier | Self::Event(_) => false,
         }
@@ -200,8 +197,8 @@ async fn persist(
             Duration::MAX => limit,
             _ => left.min(TRY_TIMEOUT),
         };
-        let called = timeout(waited, Box::pin(call(client, name, request()))).await;
-        match called.unwrap_or(Err(ExtensionApiError::TimedOut { call: name, waited })) {
+        let called = timeout(waited, call(client, name, request())).await;
+        match called.unwrap_or(Err(ExtensionApiError::TimedOut(name))) {
             Err(error) if error.is_passing() && pause <= LONGEST_PAUSE && pause < left => {
                 tracing::warn!(error = crate::logging::chain(&error), "repeating a call");
                 sleep(pause).await;
@@ -214,15 +211,10 @@ async fn persist(
 
 /// What Lambda means by a refusal, as it stands behind the status. Source: AWS's Runtime Interface Emulator,
 /// `rapi/handler/agentregister.go` and `rapi/middleware`.
-fn meaning(call: &str, status: StatusCode) -> &'static str {
-    match (call, status.as_u16()) {
-        ("register", 403) => {
-            " (the name is not that of a file in /opt/extensions, is registered already, or the init phase is over)"
-        }
-        (_, 403) => " (lambda does not know this extension, or does not expect this call now)",
-        (_, 500..) => {
-            " (lambda says that this environment is in a state that it cannot recover from)"
-        }
+fn meaning(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => " (its name is none in /opt/extensions, or lambda does not expect this call now)",
+        500.. => " (lambda says that this environment cannot recover)",
         _ => "",
     }
 }

@@ -52,16 +52,28 @@ pub(super) fn cause(error: &io::Error, program: &Path) -> String {
 
 /// What an app that ended may not know of Lambda, by the words of the system in what it wrote last.
 pub(crate) fn hint(stderr: &str) -> Option<&'static str> {
-    let has = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    if has(&["EROFS", "ead-only file system"]) {
-        Some("on lambda only /tmp can be written to")
-    } else if has(&["EADDRINUSE", "ddress already in use"]) {
-        Some("its port is in use: let it listen on PORT, and let nothing else")
-    } else if has(&["EACCES", "ermission denied"]) {
-        Some("on lambda it runs as a user of few rights: its files have to be readable for all")
-    } else {
-        None
-    }
+    let hints = [
+        (
+            "ead-only file system",
+            "on lambda only /tmp can be written to",
+        ),
+        (
+            "ddress already in use",
+            "another program listens on its PORT",
+        ),
+        (
+            "ermission denied",
+            "its files have to be readable for all users",
+        ),
+    ];
+    // Not `contains`, whose searcher is 2 KB of code for once in a life.
+    let says = |words: &str| {
+        let mut parts = stderr.as_bytes().windows(words.len());
+        parts.any(|part| part == words.as_bytes())
+    };
+    hints
+        .into_iter()
+        .find_map(|(words, hint)| says(words).then_some(hint))
 }
 
 fn head(program: &Path) -> Vec<u8> {

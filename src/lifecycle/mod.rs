@@ -106,15 +106,14 @@ async fn try_run(
     let Role::Entrypoint(command) = role else {
         // Before registration, since the runtime process may come right after it.
         let listener = Listener::bind(&adapter.environment)?;
-        let extension = match register(lambda, Kind::External, &mut signals).await {
-            Ok(registered) => registered?,
-            Err(stop) => {
-                tracing::info!(reason = %stop, "environment ends");
-                return Ok(0);
+        let (found, stops) = match register(lambda, Kind::External, &mut signals).await {
+            Ok(registered) => {
+                let mut stops = Stops::new(Some(registered?), signals);
+                let found = adapter.start_extension(&listener, &mut stops).await;
+                (found, stops)
             }
+            Err(stop) => (Ok(Found::Stopped(stop)), Stops::new(None, signals)),
         };
-        let mut stops = Stops::new(Some(extension), signals);
-        let found = adapter.start_extension(&listener, &mut stops).await;
         return Ok(adapter.live(found, stops).await);
     };
     // The app comes up while Lambda is told of us.

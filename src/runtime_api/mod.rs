@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::Broken;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ const RETRY_INTERVALS: [Duration; 4] = [
 
 /// Kept back from an invocation's deadline by whatever comes before the next poll: Lambda has to see that before.
 pub(crate) const POLL_RESERVE: Duration = Duration::from_millis(100);
+/// The longest timeout that a function can have, with room.
+const LONGEST_INVOCATION: Duration = Duration::from_hours(2);
 /// The least that a document gets, however near the deadline, and what the report of a failed start gets: Lambda learns
 /// of that from our exit too.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,17 +55,14 @@ pub(crate) enum RuntimeApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("runtime API refused {call} with {status}{}: {message}", refusal::meaning(call, *.status))]
+    #[error("runtime API refused {call} with {status}{}: {message}", refusal::meaning(*.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
     },
-    #[error("runtime API did not answer {call} within {} ms", waited.as_millis())]
-    TimedOut {
-        call: &'static str,
-        waited: Duration,
-    },
+    #[error("runtime API did not answer {0} in time")]
+    TimedOut(&'static str),
     #[error("runtime API answered {call} before it had all of it")]
     Early { call: &'static str },
     #[error("runtime API answered {call} without a usable `{header}` header")]
@@ -94,11 +93,11 @@ impl Invocation {
         value.to_str().ok()?.parse().ok()
     }
 
-    /// How long Lambda may take for a reply. Without a deadline, as long as it likes.
+    /// How long Lambda may take for a reply.
     fn reply_timeout(&self) -> Duration {
-        self.time_left().map_or(Duration::MAX, |left| {
-            left.saturating_sub(POLL_RESERVE).max(DOCUMENT_TIMEOUT)
-        })
+        let left = self.time_left().unwrap_or(LONGEST_INVOCATION);
+        left.saturating_sub(POLL_RESERVE)
+            .clamp(DOCUMENT_TIMEOUT, LONGEST_INVOCATION)
     }
 
     /// How long until Lambda ends it. An open invocation is never frozen.
@@ -273,19 +272,14 @@ impl RuntimeApi {
         headers.insert(header::CONTENT_TYPE, wire::JSON);
         let mut intervals = RETRY_INTERVALS.iter();
         let mut is_repeat = false;
-        let until = Instant::now().checked_add(limit);
+        let until = Instant::now() + limit;
         loop {
             let body = RequestBody::from(json.clone());
-            let posting = self.post(call, path, headers.clone(), body);
-            let left = until.map_or(limit, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
-            let posted = timeout(left, posting).await;
-            let timed_out = RuntimeApiError::TimedOut {
-                call,
-                waited: limit,
-            };
-            match (posted.unwrap_or(Err(timed_out)), intervals.next()) {
+            let posted = timeout_at(until, self.post(call, path, headers.clone(), body)).await;
+            match (
+                posted.unwrap_or(Err(RuntimeApiError::TimedOut(call))),
+                intervals.next(),
+            ) {
                 (Err(error), Some(interval)) if error.is_passing() => {
                     tracing::warn!(error = %crate::logging::chain(&error), "repeating a call");
                     tokio::time::sleep(*interval).await;
@@ -354,7 +348,7 @@ impl RuntimeApiError {
         match self {
             Self::Transport { .. } | Self::Cut { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
-            Self::MissingHeader { .. } | Self::Early { .. } | Self::TimedOut { .. } => false,
+            Self::MissingHeader { .. } | Self::Early { .. } | Self::TimedOut(_) => false,
         }
     }
 }

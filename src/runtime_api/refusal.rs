@@ -7,24 +7,13 @@
 use http::StatusCode;
 
 /// Stands behind the status in a message, where there is something to say of it.
-pub(super) fn meaning(call: &str, status: StatusCode) -> &'static str {
-    match (call, status.as_u16()) {
-        ("response" | "error", 400) => {
-            " (lambda knows no open invocation of this id, or could not read what was posted)"
-        }
-        ("response" | "error", 403) => " (the invocation has been answered already)",
-        ("response" | "error", 410) => {
-            " (the invocation is no longer open: its time was up, or another attempt has taken its place)"
-        }
-        ("response", 413) => {
-            " (the reply is over lambda's limit; the invocation has failed with Function.ResponseSizeTooLarge)"
-        }
-        ("error", 413) => " (the report of the failure is over lambda's limit)",
-        ("next" | "restore/next", 403) => " (lambda does not expect this call now)",
-        ("init/error", 403) => " (the init phase is over)",
-        (_, 500..) => {
-            " (lambda says that this environment is in a state that it cannot recover from)"
-        }
+pub(super) fn meaning(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => " (lambda knows no open invocation of this id, or could not read what was posted)",
+        403 => " (lambda does not expect this call: it has been answered already)",
+        410 => " (the invocation is no longer open: its time was up, or it is tried anew)",
+        413 => " (it is over lambda's limit, and the invocation has failed)",
+        500.. => " (lambda says that this environment cannot recover)",
         _ => "",
     }
 }
@@ -44,14 +33,12 @@ mod tests {
         for (call, status, part) in [
             ("response", 400, "no open invocation"),
             ("response", 403, "answered already"),
-            ("error", 403, "answered already"),
             ("response", 410, "no longer open"),
             ("error", 410, "no longer open"),
             ("response", 413, "over lambda's limit"),
-            ("next", 403, "does not expect"),
+            ("next", 403, "does not expect this call"),
             ("next", 500, "cannot recover"),
             ("response", 500, "cannot recover"),
-            ("init/error", 403, "init phase is over"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let message = "its own text".to_owned();
@@ -65,7 +52,7 @@ mod tests {
             assert!(text.contains(part), "{call} {status}: {text}");
             assert!(text.ends_with(": its own text"), "{text}");
         }
-        assert_eq!(meaning("next", StatusCode::IM_A_TEAPOT), "");
+        assert_eq!(meaning(StatusCode::IM_A_TEAPOT), "");
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn a_refusal_is_logged_with_what_lambda_means_by_it() {
     let (lambda, _app, adapter) = started();
     for (event, status, meaning) in [
         (Event::get("/"), 400, "knows no open invocation"),
-        (Event::get("/"), 403, "has been answered already"),
+        (Event::get("/"), 403, "answered already"),
         (Event::get("/"), 410, "no longer open"),
         (Event::get("/"), 413, "over lambda's limit"),
         (Event::raw("no JSON"), 410, "no longer open"),
@@ -153,7 +153,7 @@ fn an_answer_of_lambda_that_does_not_come_holds_nothing_beyond_the_deadline() {
     ] {
         let event = event.deadline_in(std::time::Duration::from_secs(2));
         let _ = lambda.queue_with_fault(event, Fault::Answer(Flaw::Stall));
-        let line = adapter.any_line(&format!("did not answer {call} within"));
+        let line = adapter.any_line(&format!("did not answer {call} in time"));
         assert!(line.contains("not taken"), "{line}");
         let id = lambda.queue(Event::get("/"));
         assert_eq!(lambda.reply(&id).json()["statusCode"], 200);
