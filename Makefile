@@ -11,6 +11,11 @@ help:
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
+	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
+	@echo "make bench-quick      the same in less than one"
+	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
+	@echo "make bench-gate       instructions of an invocation against benches/instructions.toml"
+	@echo "make bench-baseline   makes those of now the ones to compare with"
 	@echo "make fuzz             every fuzz target for FUZZ_SECONDS (60) each"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
@@ -40,6 +45,28 @@ test: setup
 	cargo test --locked --workspace
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
+
+BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
+GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions
+
+.PHONY: bench bench-quick bench-docs
+bench:
+	$(BENCHES) bench
+
+bench-quick:
+	$(BENCHES) bench -- --quick
+
+bench-docs:
+	$(BENCHES) bench -- --write-docs
+
+.PHONY: bench-gate bench-baseline
+bench-gate:
+	layer/install-packages valgrind
+	$(GATE)
+
+bench-baseline:
+	layer/install-packages valgrind
+	$(GATE) -- --write
 
 .PHONY: fuzz
 fuzz:
