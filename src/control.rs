@@ -49,6 +49,9 @@ impl Control {
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
+                biased;
+                // A connection that breaks is the app's affair.
+                Some(_) = connections.next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         let service = service_fn(async |request| {
@@ -61,8 +64,6 @@ impl Control {
                         sleep(ACCEPT_RETRY_INTERVAL).await;
                     }
                 },
-                // A connection that breaks is the app's affair.
-                Some(_) = connections.next() => {}
             }
         }
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::Failure;
 use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportError};
@@ -18,6 +19,11 @@ use crate::transport::{Authority, Client, RequestBody, ResponseBody, TransportEr
 /// Between tries of a call, doubled each time; in all some 5 s, half of the init phase.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2_560);
+
+/// How long Lambda may take for a call that it answers at once.
+const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all tries to register may take. After 10 s Lambda ends an extension that has not, without a word of ours.
+const REGISTER_TIMEOUT: Duration = Duration::from_secs(7);
 
 const REGISTER: &str = "/2020-01-01/extension/register";
 const NEXT_EVENT: &str = "/2020-01-01/extension/event/next";
@@ -39,12 +45,14 @@ pub(crate) enum ExtensionApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("extensions API refused {call} with {status}: {message}")]
+    #[error("extensions API refused {call} with {status}{}: {message}", meaning(*.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
     },
+    #[error("extensions API did not answer {0} in time")]
+    TimedOut(&'static str),
     #[error("extensions API answered register without an identifier")]
     NoIdentifier,
     #[error("extensions API sent an event that cannot be read")]
@@ -55,7 +63,7 @@ impl ExtensionApiError {
     /// Whether the same call may succeed a moment later.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::Cut { .. } => true,
+            Self::Transport { .. } | Self::Cut { .. } | Self::TimedOut(_) => true,
             Self::Refused { status, .. } => status.is_server_error(),
             Self::NoIdentifier | Self::Event(_) => false,
         }
@@ -119,7 +127,8 @@ impl Extension {
             request.headers_mut().insert(NAME, name.clone());
             request
         };
-        let (head, _) = persist(&client, CALL, request).await?.into_parts();
+        let registering = persist(&client, CALL, REGISTER_TIMEOUT, &request);
+        let (head, _) = registering.await?.into_parts();
         let identifier = head
             .headers
             .get(IDENTIFIER)
@@ -132,7 +141,7 @@ impl Extension {
     pub(crate) async fn shutdown(&self) -> Result<Shutdown, ExtensionApiError> {
         loop {
             let request = || self.request(Method::GET, NEXT_EVENT, Bytes::new());
-            let response = persist(&self.client, "event/next", request).await?;
+            let response = persist(&self.client, "event/next", Duration::MAX, &request).await?;
             let event: Event =
                 serde_json::from_slice(response.body()).map_err(ExtensionApiError::Event)?;
             if event.kind == "SHUTDOWN" {
@@ -149,11 +158,15 @@ impl Extension {
 
     /// Reports that the extension cannot start; it then has to exit.
     pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), ExtensionApiError> {
-        let mut request = self.request(Method::POST, INIT_ERROR, failure.to_json());
-        request
-            .headers_mut()
-            .insert(ERROR_TYPE, HeaderValue::from_static(failure.error_type()));
-        call(&self.client, "init/error", request).await.map(drop)
+        const CALL: &str = "init/error";
+        let request = || {
+            let mut request = self.request(Method::POST, INIT_ERROR, failure.to_json());
+            let error_type = HeaderValue::from_static(failure.error_type());
+            request.headers_mut().insert(ERROR_TYPE, error_type);
+            request
+        };
+        let reporting = persist(&self.client, CALL, TRY_TIMEOUT, &request);
+        reporting.await.map(drop)
     }
 
     fn request(&self, method: Method, path: &'static str, body: Bytes) -> Request<RequestBody> {
@@ -168,22 +181,41 @@ impl Extension {
 }
 
 /// Makes a call without a body of note, again and again where it does not come through: another extension may stand in
-/// the way that is slow to start, and Lambda itself may fail for a moment.
+/// the way that is slow to start, and Lambda itself may fail for a moment. In all for so long, or, where Lambda may be
+/// silent for as long as it likes, without an end.
 async fn persist(
     client: &Rc<Client>,
     name: &'static str,
-    request: impl Fn() -> Request<RequestBody>,
+    limit: Duration,
+    request: &dyn Fn() -> Request<RequestBody>,
 ) -> Result<Response<Bytes>, ExtensionApiError> {
+    let began_at = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        match call(client, name, request()).await {
-            Err(error) if error.is_passing() && pause <= LONGEST_PAUSE => {
+        let left = limit.saturating_sub(began_at.elapsed());
+        let waited = match limit {
+            Duration::MAX => limit,
+            _ => left.min(TRY_TIMEOUT),
+        };
+        let called = timeout(waited, call(client, name, request())).await;
+        match called.unwrap_or(Err(ExtensionApiError::TimedOut(name))) {
+            Err(error) if error.is_passing() && pause <= LONGEST_PAUSE && pause < left => {
                 tracing::warn!(error = crate::logging::chain(&error), "repeating a call");
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
                 pause *= 2;
             }
             outcome => return outcome,
         }
+    }
+}
+
+/// What Lambda means by a refusal, as it stands behind the status. Source: AWS's Runtime Interface Emulator,
+/// `rapi/handler/agentregister.go` and `rapi/middleware`.
+fn meaning(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => " (its name is none in /opt/extensions, or lambda does not expect this call now)",
+        500.. => " (lambda says that this environment cannot recover)",
+        _ => "",
     }
 }
 

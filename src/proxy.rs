@@ -135,6 +135,7 @@ impl<'a> Proxy<'a> {
         let most = began_at.checked_add(self.settings.background_max);
         let until = most.into_iter().chain(until).min();
         let waited = tokio::select! {
+            biased;
             waited = token.wait(until.map(Into::into)) => waited,
             () = self.health.failed_since(failures) => Waited::TimeIsUp,
         };

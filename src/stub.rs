@@ -43,6 +43,7 @@ pub fn run(environment: &Environment, arguments: Vec<OsString>) -> ExitCode {
 async fn wait(mut adapter: Adapter, mut terminate: Signal) -> ExitCode {
     loop {
         tokio::select! {
+            biased;
             code = adapter.exit_code() => return code.map_or_else(
                 |_| {
                     eprintln!("streamgate: the adapter is gone, and the app with it");

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::binaries;
 use crate::process::{Mark, Program};
@@ -60,14 +61,24 @@ impl Diary {
     }
 }
 
-/// A port that nobody listens on now. Only for apps that are told their port; where a program can choose, let it.
+/// Where ports that the tests choose begin, and how many there are: below those that the kernel gives to connections.
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 20_000;
+
+/// A port that nobody listens on now, and that no other test of this program gets. Only for apps that are told their
+/// port; where a program can choose, let it.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run beside this one begin elsewhere.
+    let first = std::process::id().wrapping_mul(641);
+    loop {
+        let serial = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST_PORT + serial % PORTS).expect("below 30,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// An app that the test runs, for an adapter that attaches to it.

@@ -69,9 +69,28 @@ impl Gate {
 pub struct Keeper(UnixStream);
 
 impl Keeper {
+    /// The app closes the connection in place of the next chunk.
+    pub const CLOSE: u8 = b'c';
+    /// The app resets the connection in place of the next chunk.
+    pub const RESET: u8 = b'r';
+    /// The app sends what is no HTTP in place of the next chunk, and closes the connection.
+    pub const GARBAGE: u8 = b'g';
+
     /// Lets the next chunk out.
     pub fn open(&mut self) {
-        self.0.write_all(b"!").expect("the app waits at the gate");
+        self.say(b'!');
+    }
+
+    /// Lets the next chunk out, unless the app has given the request up.
+    pub fn open_if_wanted(&mut self) {
+        let _ = self.0.write_all(b"!");
+    }
+
+    /// Has the app do this in place of the next chunk.
+    pub fn say(&mut self, word: u8) {
+        self.0
+            .write_all(&[word])
+            .expect("the app waits at the gate");
     }
 
     /// Lets chunk after chunk out until the app gives the request up.

@@ -10,7 +10,7 @@ mod listening;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod readiness;
-mod refusal;
+pub(crate) mod refusal;
 mod stderr;
 
 use std::future::pending;

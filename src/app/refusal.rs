@@ -50,6 +50,32 @@ pub(super) fn cause(error: &io::Error, program: &Path) -> String {
     format!("{cause} ({error})")
 }
 
+/// What an app that ended may not know of Lambda, by the words of the system in what it wrote last.
+pub(crate) fn hint(stderr: &str) -> Option<&'static str> {
+    let hints = [
+        (
+            "ead-only file system",
+            "on lambda only /tmp can be written to",
+        ),
+        (
+            "ddress already in use",
+            "another program listens on its PORT",
+        ),
+        (
+            "ermission denied",
+            "its files have to be readable for all users",
+        ),
+    ];
+    // Not `contains`, whose searcher is 2 KB of code for once in a life.
+    let says = |words: &str| {
+        let mut parts = stderr.as_bytes().windows(words.len());
+        parts.any(|part| part == words.as_bytes())
+    };
+    hints
+        .into_iter()
+        .find_map(|(words, hint)| says(words).then_some(hint))
+}
+
 fn head(program: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if let Ok(file) = fs::File::open(program) {
@@ -102,6 +128,31 @@ mod tests {
         let missing = Path::new("/no/such/program");
         let error = std::process::Command::new(missing).spawn().unwrap_err();
         assert_eq!(cause(&error, missing), error.to_string());
+    }
+
+    #[test]
+    fn what_the_system_refused_an_app_is_explained() {
+        for (stderr, expected) in [
+            ("Error: EROFS: read-only file system, mkdir 'cache'", "/tmp"),
+            ("OSError: [Errno 30] Read-only file system: 'x'", "/tmp"),
+            (
+                "Error: listen EADDRINUSE: address already in use :::8080",
+                "PORT",
+            ),
+            ("bind: address already in use", "PORT"),
+            (
+                "PermissionError: [Errno 13] Permission denied: 'app.db'",
+                "readable",
+            ),
+            (
+                "Error: EACCES: permission denied, open 'key.pem'",
+                "readable",
+            ),
+        ] {
+            let hint = hint(stderr).unwrap_or_default();
+            assert!(hint.contains(expected), "{stderr}: {hint}");
+        }
+        assert_eq!(hint("Error: no such table"), None);
     }
 
     #[test]

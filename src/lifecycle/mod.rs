@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::background::Background;
 use crate::control::Control;
-use crate::extension_api::{Extension, Kind};
+use crate::extension_api::{Extension, ExtensionApiError, Kind};
 use crate::failure::{Failure, error_type};
 use crate::handover::Listener;
 use crate::logging::chain;
@@ -42,7 +42,7 @@ use crate::settings::{Environment, Settings, SettingsError};
 use crate::transport::{Authority, UnknownHost};
 
 use start::{Found, StartError};
-use stop::Stops;
+use stop::{Signals, Stop, Stops};
 
 /// What lasts as long as the environment.
 struct Adapter {
@@ -79,7 +79,7 @@ async fn try_run(
 ) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
     let began_at = Instant::now();
     let lambda = runtime_api_authority(&environment)?;
-    let signals = stop::Signals::take()?;
+    let mut signals = Signals::take()?;
     let runtime_api = match &settings.runtime_api_proxy {
         Some((host, port)) => Authority::resolve(host, *port)?,
         None => lambda.clone(),
@@ -106,24 +106,46 @@ async fn try_run(
     let Role::Entrypoint(command) = role else {
         // Before registration, since the runtime process may come right after it.
         let listener = Listener::bind(&adapter.environment)?;
-        let extension = Extension::register(lambda, &extension_name(), Kind::External).await?;
-        let mut stops = Stops::new(Some(extension), signals);
-        let found = adapter.start_extension(&listener, &mut stops).await;
+        let (found, stops) = match register(lambda, Kind::External, &mut signals).await {
+            Ok(registered) => {
+                let mut stops = Stops::new(Some(registered?), signals);
+                let found = adapter.start_extension(&listener, &mut stops).await;
+                (found, stops)
+            }
+            Err(stop) => (Ok(Found::Stopped(stop)), Stops::new(None, signals)),
+        };
         return Ok(adapter.live(found, stops).await);
     };
     // The app comes up while Lambda is told of us.
-    let name = extension_name();
-    let registering = Extension::register(lambda, &name, Kind::Internal);
+    let registering = register(lambda, Kind::Internal, &mut signals);
     let (registered, found) = tokio::join!(registering, adapter.start_entrypoint(command));
-    if let Err(error) = &registered {
-        // Without it there is no SIGTERM, but the app serves.
-        tracing::warn!(
-            error = chain(error),
-            "not registered, so lambda will not say when it stops"
-        );
-    }
-    let stops = Stops::new(registered.ok(), signals);
+    let stops = match registered {
+        Ok(Ok(extension)) => Stops::new(Some(extension), signals),
+        Ok(Err(error)) => {
+            // Without it there is no SIGTERM, but the app serves.
+            tracing::warn!(
+                error = chain(&error),
+                "not registered, so lambda will not say when it stops"
+            );
+            Stops::new(None, signals)
+        }
+        Err(stop) => Stops::after(stop, signals),
+    };
     Ok(adapter.live(found, stops).await)
+}
+
+/// Registers, unless a signal comes before Lambda has answered.
+async fn register(
+    lambda: Authority,
+    kind: Kind,
+    signals: &mut Signals,
+) -> Result<Result<Extension, ExtensionApiError>, Stop> {
+    let name = extension_name();
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(Stop::Signal),
+        registered = Extension::register(lambda, &name, kind) => Ok(registered),
+    }
 }
 
 impl Adapter {

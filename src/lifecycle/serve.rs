@@ -17,13 +17,11 @@ use tracing::Instrument as _;
 use crate::failure::{Failure, error_type};
 use crate::logging::{self, chain};
 use crate::proxy::{AppState, Proxy};
-use crate::runtime_api::{Invocation, RuntimeApiError};
+use crate::runtime_api::{Invocation, POLL_RESERVE, RuntimeApiError};
 
 /// Waits between polls that fail, doubled each time; the sum of all is some 20 s, and then the environment is given up.
 const POLL_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const POLL_RETRIES: u32 = 11;
-/// Kept back from an invocation's deadline by a poll that is held: Lambda has to see it before.
-const POLL_RESERVE: Duration = Duration::from_millis(100);
 
 /// The loops around [`Proxy`].
 pub(super) struct Pollers<'a> {
@@ -124,13 +122,9 @@ impl<'a> Pollers<'a> {
     }
 
     async fn answer(&self, invocation: &Invocation) -> AppState {
-        // Whatever it holds is of this invocation, but for connections, and those are dropped with it.
-        match AssertUnwindSafe(self.proxy.answer(invocation))
-            .catch_unwind()
-            .await
-        {
-            Ok(Ok(app)) => app,
-            Ok(Err(error)) => {
+        match caught(self.proxy.answer(invocation)).await {
+            Some(Ok(app)) => app,
+            Some(Err(error)) => {
                 let message = chain(&error);
                 tracing::error!(error = message, "reply was not taken");
                 if error.is_passing() {
@@ -141,7 +135,7 @@ impl<'a> Pollers<'a> {
                 }
                 AppState::Good
             }
-            Err(_) => {
+            None => {
                 tracing::error!("adapter panicked");
                 let failure = Failure::new(
                     error_type::ADAPTER,
@@ -170,5 +164,23 @@ impl<'a> Pollers<'a> {
         if timeout(share, closed).await.is_err() {
             tracing::warn!("invocation is cut: the environment ends");
         }
+    }
+}
+
+/// What comes of answering an invocation; `None` is a panic. Whatever that leaves behind is of this invocation, but for
+/// connections, and those are dropped with it.
+fn caught<T>(answering: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(answering).catch_unwind().map(Result::ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_invocation_and_nothing_else() {
+        let panics = async { panic!("as a fault of ours would") };
+        assert_eq!(caught::<()>(panics).await, None);
+        assert_eq!(caught(async { 1 }).await, Some(1));
     }
 }

@@ -17,6 +17,7 @@ use crate::app::command::{Command, NoCommand};
 use crate::app::port::{Port, PortError, USUAL_PORT, is_free};
 use crate::app::process::{Exited, Launch, SpawnError, Stdio};
 use crate::app::readiness::NotReady;
+use crate::app::refusal;
 use crate::app::{App, AppClient};
 use crate::control::Control;
 use crate::failure::{Failure, error_type};
@@ -81,6 +82,9 @@ impl fmt::Display for Tail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("; it wrote nothing to standard error");
+        }
+        if let Some(hint) = refusal::hint(self.0) {
+            write!(f, "; {hint}")?;
         }
         write!(f, "; the end of its standard error:\n{}", self.0)
     }

@@ -2,9 +2,10 @@
 //! Stopping: where the word of an environment's end comes from, how much time there is, and the one drain.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,25 +62,54 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
+
+    /// Waits for one. May be dropped and called again.
+    pub(super) async fn next(&mut self) {
+        poll_fn(|context| {
+            let signals = [&mut self.terminate, &mut self.interrupt];
+            let mut came = signals
+                .map(|signal| signal.poll_recv(context).is_ready())
+                .into_iter();
+            if came.any(|came| came) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
 }
+
+/// Lambda's word to an extension.
+type Word = Pin<Box<dyn Future<Output = Result<Shutdown, ExtensionApiError>>>>;
 
 /// Where stops come from.
 pub(super) struct Stops {
-    shutdown: Pin<Box<dyn Future<Output = Result<Shutdown, ExtensionApiError>>>>,
+    /// `None`: not registered, or no word will come any more.
+    shutdown: Option<Word>,
     signals: Signals,
     stub: Option<Stub>,
+    /// One that came before all this was there.
+    early: Option<Stop>,
 }
 
 impl Stops {
     pub(super) fn new(extension: Option<Extension>, signals: Signals) -> Self {
-        let shutdown: Pin<Box<dyn Future<Output = _>>> = match extension {
-            Some(extension) => Box::pin(async move { extension.shutdown().await }),
-            None => Box::pin(pending()),
-        };
+        let shutdown =
+            extension.map(|extension| Box::pin(async move { extension.shutdown().await }) as Word);
         Self {
             shutdown,
             signals,
             stub: None,
+            early: None,
+        }
+    }
+
+    /// Where the first one has come already.
+    pub(super) fn after(stop: Stop, signals: Signals) -> Self {
+        Self {
+            early: Some(stop),
+            ..Self::new(None, signals)
         }
     }
 
@@ -89,6 +119,9 @@ impl Stops {
 
     /// Waits for a stop. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Stop {
+        if let Some(stop) = self.early.take() {
+            return stop;
+        }
         loop {
             let stub = async {
                 match &mut self.stub {
@@ -96,16 +129,22 @@ impl Stops {
                     None => pending().await,
                 }
             };
+            let shutdown = async {
+                match &mut self.shutdown {
+                    Some(shutdown) => shutdown.await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                shutdown = &mut self.shutdown => match shutdown {
+                biased;
+                shutdown = shutdown => match shutdown {
                     Ok(shutdown) => return Stop::Shutdown(shutdown),
                     Err(error) => {
                         tracing::warn!(error = chain(&error), "no word of a shutdown will come from lambda");
-                        self.shutdown = Box::pin(pending());
+                        self.shutdown = None;
                     }
                 },
-                _ = self.signals.terminate.recv() => return Stop::Signal,
-                _ = self.signals.interrupt.recv() => return Stop::Signal,
+                () = self.signals.next() => return Stop::Signal,
                 event = stub => return match event {
                     StubEvent::Terminated => Stop::StubTerminated,
                     StubEvent::Gone => Stop::StubGone,
@@ -159,8 +198,8 @@ impl Adapter {
             return code;
         }
         // Lambda tells the extension last. It counts one that has gone before as crashed.
-        if !matches!(stop, Stop::Shutdown(_)) {
-            let _ = timeout(EXTENSION_BUDGET, stops.shutdown).await;
+        if let (false, Some(shutdown)) = (matches!(stop, Stop::Shutdown(_)), stops.shutdown) {
+            let _ = timeout(EXTENSION_BUDGET, shutdown).await;
         }
         0
     }

@@ -246,10 +246,11 @@ impl<'a> Keeper<'a> {
                 self.check = None;
                 self.lifecycle.on(Event::Ready);
                 self.health.set_ready();
+                let ready_at = Instant::now();
                 pollers.open();
                 // The first poll goes out before the line that tells of it.
                 yield_now().await;
-                self.adapter.report_ready(phase, listens_since);
+                self.adapter.report_ready(phase, listens_since, ready_at);
                 None
             }
             News::InitEnds => {
@@ -374,9 +375,10 @@ impl Adapter {
         self.environment.get("AWS_LAMBDA_INITIALIZATION_TYPE")
     }
 
-    fn report_ready(&self, phase: Phase, listens_since: Instant) {
-        let listening_ms = millis(listens_since.saturating_duration_since(self.began_at));
-        let (spawned_ms, ready_ms) = (self.spawned_ms, self.elapsed_ms());
+    fn report_ready(&self, phase: Phase, listens_since: Instant, ready_at: Instant) {
+        let since_start = |at: Instant| millis(at.saturating_duration_since(self.began_at));
+        let (listening_ms, ready_ms) = (since_start(listens_since), since_start(ready_at));
+        let (spawned_ms, first_poll_ms) = (self.spawned_ms, self.elapsed_ms());
         match phase {
             Phase::Starting => {
                 self.metrics.ready(self.began_at.elapsed());
@@ -385,6 +387,7 @@ impl Adapter {
                     spawned_ms,
                     listening_ms,
                     ready_ms,
+                    first_poll_ms,
                     "app is ready"
                 );
             }

@@ -5,6 +5,7 @@
 //! What an invocation means is left to `proxy`. Invariant: no second `next` while an invocation is open, since Lambda
 //! would answer with the same event again.
 
+mod refusal;
 mod reply_body;
 pub(crate) mod wire;
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::Broken;
 use crate::failure::Failure;
@@ -33,6 +35,14 @@ const RETRY_INTERVALS: [Duration; 4] = [
     Duration::from_millis(625),
 ];
 
+/// Kept back from an invocation's deadline by whatever comes before the next poll: Lambda has to see that before.
+pub(crate) const POLL_RESERVE: Duration = Duration::from_millis(100);
+/// The longest timeout that a function can have, with room.
+const LONGEST_INVOCATION: Duration = Duration::from_hours(2);
+/// The least that a document gets, however near the deadline, and what the report of a failed start gets: Lambda learns
+/// of that from our exit too.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuntimeApiError {
     #[error("runtime API {call} failed")]
@@ -45,12 +55,14 @@ pub(crate) enum RuntimeApiError {
         call: &'static str,
         source: hyper::Error,
     },
-    #[error("runtime API refused {call} with {status}: {message}")]
+    #[error("runtime API refused {call} with {status}{}: {message}", refusal::meaning(*.status))]
     Refused {
         call: &'static str,
         status: StatusCode,
         message: String,
     },
+    #[error("runtime API did not answer {0} in time")]
+    TimedOut(&'static str),
     #[error("runtime API answered {call} before it had all of it")]
     Early { call: &'static str },
     #[error("runtime API answered {call} without a usable `{header}` header")]
@@ -79,6 +91,13 @@ impl Invocation {
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
         let value = self.header(wire::DEADLINE_MS)?;
         value.to_str().ok()?.parse().ok()
+    }
+
+    /// How long Lambda may take for a reply.
+    fn reply_timeout(&self) -> Duration {
+        let left = self.time_left().unwrap_or(LONGEST_INVOCATION);
+        left.saturating_sub(POLL_RESERVE)
+            .clamp(DOCUMENT_TIMEOUT, LONGEST_INVOCATION)
     }
 
     /// How long until Lambda ends it. An open invocation is never frozen.
@@ -175,13 +194,10 @@ impl RuntimeApi {
         invocation: &Invocation,
         json: Bytes,
     ) -> Result<(), RuntimeApiError> {
-        self.post_document(
-            "response",
-            &wire::response(&invocation.id),
-            echo(invocation),
-            json,
-        )
-        .await
+        let (path, headers) = (wire::response(&invocation.id), echo(invocation));
+        let limit = invocation.reply_timeout();
+        self.post_document("response", &path, headers, json, limit)
+            .await
     }
 
     /// Reports that an invocation failed. Only before a reply has begun.
@@ -191,20 +207,15 @@ impl RuntimeApi {
         failure: &Failure,
     ) -> Result<(), RuntimeApiError> {
         let headers = with_error_type(echo(invocation), failure);
-        self.post_document(
-            "error",
-            &wire::error(&invocation.id),
-            headers,
-            failure.to_json(),
-        )
-        .await
+        let path = wire::error(&invocation.id);
+        let limit = invocation.reply_timeout();
+        self.post_document("error", &path, headers, failure.to_json(), limit)
+            .await
     }
 
     /// Reports that the start failed. Only before the first `next`.
     pub(crate) async fn fail_init(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
-        let headers = with_error_type(HeaderMap::new(), failure);
-        self.post_document("init/error", wire::INIT_ERROR, headers, failure.to_json())
-            .await
+        self.report("init/error", wire::INIT_ERROR, failure).await
     }
 
     /// Tells Lambda that the snapshot may be taken; returns in an environment that was restored from it.
@@ -232,26 +243,41 @@ impl RuntimeApi {
 
     /// Reports that the restore failed.
     pub(crate) async fn fail_restore(&self, failure: &Failure) -> Result<(), RuntimeApiError> {
-        let headers = with_error_type(HeaderMap::new(), failure);
-        let (path, json) = (wire::RESTORE_ERROR, failure.to_json());
-        self.post_document("restore/error", path, headers, json)
+        self.report("restore/error", wire::RESTORE_ERROR, failure)
             .await
     }
 
+    /// Reports what ends the environment.
+    async fn report(
+        &self,
+        call: &'static str,
+        path: &str,
+        failure: &Failure,
+    ) -> Result<(), RuntimeApiError> {
+        let headers = with_error_type(HeaderMap::new(), failure);
+        let json = failure.to_json();
+        self.post_document(call, path, headers, json, DOCUMENT_TIMEOUT)
+            .await
+    }
+
+    /// Posts a document, again where the call does not come through; Lambda has so long for all of it.
     async fn post_document(
         &self,
         call: &'static str,
         path: &str,
         mut headers: HeaderMap,
         json: Bytes,
+        limit: Duration,
     ) -> Result<(), RuntimeApiError> {
         headers.insert(header::CONTENT_TYPE, wire::JSON);
         let mut intervals = RETRY_INTERVALS.iter();
         let mut is_repeat = false;
+        let until = Instant::now() + limit;
         loop {
             let body = RequestBody::from(json.clone());
+            let posted = timeout_at(until, self.post(call, path, headers.clone(), body)).await;
             match (
-                self.post(call, path, headers.clone(), body).await,
+                posted.unwrap_or(Err(RuntimeApiError::TimedOut(call))),
                 intervals.next(),
             ) {
                 (Err(error), Some(interval)) if error.is_passing() => {
@@ -261,7 +287,7 @@ impl RuntimeApi {
                 }
                 // The first try had arrived after all.
                 (Err(RuntimeApiError::Refused { status, .. }), _)
-                    if is_repeat && status.is_client_error() =>
+                    if is_repeat && refusal::says_it_is_answered(status) =>
                 {
                     return Ok(());
                 }
@@ -322,7 +348,7 @@ impl RuntimeApiError {
         match self {
             Self::Transport { .. } | Self::Cut { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
-            Self::MissingHeader { .. } | Self::Early { .. } => false,
+            Self::MissingHeader { .. } | Self::Early { .. } | Self::TimedOut(_) => false,
         }
     }
 }

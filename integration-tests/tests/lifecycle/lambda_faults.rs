@@ -2,9 +2,9 @@
 //! A Runtime API that resets, stalls or answers nonsense.
 
 use integration_tests::adapter::Adapter;
-use integration_tests::app::App;
+use integration_tests::app::{App, free_port};
 use integration_tests::event::Event;
-use integration_tests::fake_lambda::{Exchange, FakeLambda, Fault};
+use integration_tests::fake_lambda::{Call, Exchange, FakeLambda, Fault, Flaw};
 use integration_tests::process::Program;
 
 fn started() -> (FakeLambda, App, Program) {
@@ -112,4 +112,77 @@ fn a_thousand_invocations_pass_one_after_another() {
         "{} connections to Lambda",
         lambda.connections()
     );
+}
+
+#[test]
+fn a_refusal_is_logged_with_what_lambda_means_by_it() {
+    let (lambda, _app, adapter) = started();
+    for (event, status, meaning) in [
+        (Event::get("/"), 400, "knows no open invocation"),
+        (Event::get("/"), 403, "answered already"),
+        (Event::get("/"), 410, "no longer open"),
+        (Event::get("/"), 413, "over lambda's limit"),
+        (Event::raw("no JSON"), 410, "no longer open"),
+    ] {
+        let id = lambda.queue_with_fault(event, Fault::Answer(Flaw::Status(status)));
+        let _ = lambda.reply(&id);
+        is_served(&lambda, &format!("a {status}"));
+        // A reply that Lambda has refused for good is neither repeated nor followed by another.
+        assert_eq!(lambda.replies(&id).len(), 1, "{status}");
+        let text = format!("with {status}");
+        let line = adapter.any_line(&text);
+        assert!(line.contains(meaning), "{line}");
+        assert!(line.contains("scripted"), "Lambda's own text: {line}");
+    }
+    lambda.queue_poll_status(500);
+    let line = adapter.any_line("refused next with 500");
+    assert!(line.contains("cannot recover"), "{line}");
+    is_served(&lambda, "a 500");
+}
+
+#[test]
+fn an_answer_of_lambda_that_does_not_come_holds_nothing_beyond_the_deadline() {
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[]);
+    let adapter = Adapter::extension(&lambda, app.address())
+        .env("STREAMGATE_INVOKE_MODE", "buffered")
+        .start();
+    for (event, call) in [
+        (Event::get("/"), "response"),
+        (Event::raw("no JSON"), "error"),
+    ] {
+        let event = event.deadline_in(std::time::Duration::from_secs(2));
+        let _ = lambda.queue_with_fault(event, Fault::Answer(Flaw::Stall));
+        let line = adapter.any_line(&format!("did not answer {call} in time"));
+        assert!(line.contains("not taken"), "{line}");
+        let id = lambda.queue(Event::get("/"));
+        assert_eq!(lambda.reply(&id).json()["statusCode"], 200);
+    }
+}
+
+#[test]
+fn a_proxy_of_the_runtime_api_gets_its_calls_alone_and_may_come_later() {
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[]);
+    let port = free_port();
+    let adapter = Adapter::extension(&lambda, app.address())
+        .env("STREAMGATE_RUNTIME_API_PROXY", &format!("127.0.0.1:{port}"))
+        .start();
+    let _ = adapter.any_line("repeating a poll");
+    let proxy = FakeLambda::bind_at(port);
+    is_served(&proxy, "a proxy that came late");
+    assert_eq!(lambda.polls(), 0);
+    assert_eq!(lambda.requests("/register").len(), 1);
+    assert!(proxy.requests("/register").is_empty());
+}
+
+#[test]
+fn a_registration_that_is_refused_ends_the_extension_with_the_reason() {
+    let lambda = FakeLambda::bind();
+    lambda.flaw_always(Call::Register, Flaw::Status(403));
+    let app = App::start(&[]);
+    let mut adapter = Adapter::extension(&lambda, app.address()).start();
+    assert_eq!(adapter.finish().code(), Some(1));
+    let line = adapter.any_line("refused register with 403");
+    assert!(line.contains("/opt/extensions"), "{line}");
 }

@@ -314,3 +314,103 @@ fn the_local_lambda_kills_an_app_that_ignores_sigterm() {
         local.program().mark().wait_until_gone();
     }
 }
+
+/// How an end comes about: what the app's environment says, what is done to the runtime process, and the codes of
+/// extension, stub and entry point.
+type Row = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    HowItEnds,
+    [i32; 3],
+);
+type HowItEnds = fn(&FakeLambda, &Program);
+
+/// What ends an environment, and the codes with which extension, stub and entry point then exit.
+#[test]
+fn exit_codes_say_how_it_ended() {
+    let in_order: HowItEnds = |_, runtime_process| runtime_process.signal(Signal::TERM);
+    let by_app: HowItEnds = |lambda, _| drop(lambda.queue(Event::get("/exit?code=9")));
+    let by_itself: HowItEnds = |_, _| {};
+    let rows: [Row; 6] = [
+        ("drained", &[], in_order, [0, 0, 0]),
+        ("app's own code", &[("EXIT_CODE", "5")], in_order, [0, 5, 5]),
+        (
+            "app killed",
+            &[("ON_SIGTERM", "ignore")],
+            in_order,
+            [0, 137, 137],
+        ),
+        ("app crashed", &[], by_app, [9, 9, 9]),
+        (
+            "init failed",
+            &[("EXIT_AT_START", "3")],
+            by_itself,
+            [3, 3, 3],
+        ),
+        (
+            "init failed with 0",
+            &[("EXIT_AT_START", "0")],
+            by_itself,
+            [1, 1, 1],
+        ),
+    ];
+    for (name, variables, end, [extension, stub, entrypoint]) in rows {
+        let with = |mut adapter: Adapter| {
+            for (name, value) in variables {
+                adapter = adapter.env(name, value);
+            }
+            adapter.env("STREAMGATE_RESTART_LIMIT", "0")
+        };
+        let is_up = !variables.iter().any(|(name, _)| *name == "EXIT_AT_START");
+        let lambda = FakeLambda::bind();
+        let mut program = with(Adapter::entrypoint(&lambda)).start();
+        if is_up {
+            lambda.wait_for_poll();
+        }
+        end(&lambda, &program);
+        let text = program.transcript();
+        assert_eq!(program.finish().code(), Some(entrypoint), "{name}: {text}");
+
+        let lambda = FakeLambda::bind();
+        let port = free_port().to_string();
+        let mut adapter = Adapter::layer_extension(&lambda)
+            .env("STREAMGATE_PORT", &port)
+            .env("STREAMGATE_RESTART_LIMIT", "0")
+            .start();
+        lambda.wait("the registration", |exchanges| {
+            exchanges
+                .first()
+                .filter(|call| call.answered.is_some())
+                .map(|_| ())
+        });
+        let mut program = with(Adapter::stub(&lambda, &[]))
+            .env("_HANDLER", &binaries::misbehave().display().to_string())
+            .env("LAMBDA_TASK_ROOT", "/")
+            .start();
+        if is_up {
+            lambda.wait_for_poll();
+        }
+        end(&lambda, &program);
+        assert_eq!(program.finish().code(), Some(stub), "{name}: the stub");
+        lambda.shut_down("spindown");
+        let text = adapter.transcript();
+        assert_eq!(adapter.finish().code(), Some(extension), "{name}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_run_at_all_exits_with_64() {
+    for mut program in [
+        Adapter::with_arguments(&["nonsense"]).start(),
+        Adapter::entrypoint(&FakeLambda::bind())
+            .env("STREAMGATE_PORT", "none")
+            .start(),
+    ] {
+        assert_eq!(
+            program.finish().code(),
+            Some(64),
+            "{}",
+            program.transcript()
+        );
+    }
+}

@@ -8,6 +8,7 @@ use integration_tests::app::{App, Diary, free_port};
 use integration_tests::event::Event;
 use integration_tests::fake_lambda::{Exchange, FakeLambda};
 use integration_tests::local::Local;
+use integration_tests::waiting::eventually;
 
 #[test]
 fn registration_comes_before_everything_and_the_poll_when_the_app_is_ready() {
@@ -197,4 +198,75 @@ fn an_app_on_the_wrong_port_is_named_as_such() {
         "where it listens: {message:?}"
     );
     adapter.mark().wait_until_gone();
+}
+
+#[test]
+fn one_line_says_how_long_each_step_to_the_first_poll_took() {
+    let lambda = FakeLambda::bind();
+    let adapter = Adapter::entrypoint(&lambda).start();
+    assert_eq!(lambda.invoke(Event::get("/")).streamed().payload, b"ready");
+    let line = adapter.any_line("app is ready");
+    let names = [
+        "spawned_ms=",
+        "listening_ms=",
+        "ready_ms=",
+        "first_poll_ms=",
+    ];
+    let steps = names.map(|name| {
+        let (_, rest) = line
+            .split_once(&format!(" {name}"))
+            .unwrap_or_else(|| panic!("no {name} in {line}"));
+        let number = rest.split(' ').next().unwrap_or_default();
+        number.parse::<u64>().unwrap()
+    });
+    assert!(steps.is_sorted(), "{line}");
+    let lines = adapter.stdout().into_iter().chain(adapter.stderr());
+    assert_eq!(
+        lines.filter(|line| line.contains("app is ready")).count(),
+        1
+    );
+}
+
+#[test]
+fn while_an_app_is_waited_for_a_line_a_second_says_what_was_found() {
+    let lambda = FakeLambda::bind();
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("may-listen");
+    let adapter = Adapter::entrypoint(&lambda)
+        .env("LISTEN_GATE", gate.to_str().unwrap())
+        .start();
+    let told = || {
+        let lines = adapter.stdout().into_iter().chain(adapter.stderr());
+        let told = lines.filter_map(|line| {
+            let (_, rest) = line.split_once(" waited_ms=")?;
+            let number = rest.split(' ').next()?.parse::<u64>();
+            number.ok().filter(|_| line.contains("not ready yet"))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let told = eventually("three lines", || {
+        Some(told()).filter(|told| told.len() >= 3)
+    });
+    for pair in told.windows(2) {
+        assert!(pair[1] - pair[0] >= 990, "{told:?}");
+    }
+    let line = adapter.any_line("not ready yet");
+    assert!(line.contains("cannot connect"), "{line}");
+    std::fs::write(gate, "").unwrap();
+    assert_eq!(lambda.invoke(Event::get("/")).streamed().payload, b"ready");
+}
+
+#[test]
+fn what_the_system_refused_an_app_is_explained_in_the_init_error() {
+    let lambda = FakeLambda::bind();
+    let mut adapter = Adapter::entrypoint(&lambda)
+        .env(
+            "STDERR_AT_START",
+            "Error: EROFS: read-only file system, mkdir 'cache'\n",
+        )
+        .env("EXIT_AT_START", "1")
+        .start();
+    assert!(!adapter.finish().success());
+    let message = init_error(&lambda);
+    assert!(message.contains("only /tmp can be written to"), "{message}");
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use integration_tests::adapter::Adapter;
 use integration_tests::app::{App, Diary};
 use integration_tests::event::Event;
-use integration_tests::fake_lambda::{Exchange, FakeLambda, Fault};
+use integration_tests::fake_lambda::{Exchange, FakeLambda, Fault, Flaw};
 use integration_tests::gate::Gate;
 use integration_tests::http::{End, Next, Request};
 use integration_tests::local::{Builder, Local};
@@ -201,8 +201,10 @@ fn a_broken_stream_is_cut_on_the_way_to_lambda_if_asked_for() {
         assert_eq!(lambda.connections(), connections + 1, "time {time}");
         assert_eq!(lambda.replies(&id).len(), 1);
         let lines = adapter.stderr();
-        let told = lines.iter().filter(|line| line.contains(&id)).count();
-        assert_eq!(told, 1, "{lines:?}");
+        let errors = lines
+            .iter()
+            .filter(|line| line.contains(&id) && line.contains("ERROR"));
+        assert_eq!(errors.count(), 1, "{lines:?}");
     }
 }
 
@@ -271,11 +273,11 @@ fn a_reply_that_lambda_resets_costs_its_own_invocation_and_cancels_the_apps_work
 fn a_reply_that_lambda_refuses_costs_its_own_invocation() {
     let (lambda, _app, _adapter) = started(&[]);
     for fault in [
-        Fault::Status(400),
-        Fault::Status(403),
-        Fault::Status(410),
-        Fault::Status(413),
-        Fault::NoAnswer,
+        Fault::Answer(Flaw::Status(400)),
+        Fault::Answer(Flaw::Status(403)),
+        Fault::Answer(Flaw::Status(410)),
+        Fault::Answer(Flaw::Status(413)),
+        Fault::Answer(Flaw::Close),
     ] {
         let name = format!("{fault:?}");
         let id = lambda.queue_with_fault(Event::get("/"), fault);

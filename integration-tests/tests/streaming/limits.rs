@@ -61,7 +61,7 @@ impl Stage {
 
     /// The one error line about an invocation: it names the route without the query, and the time.
     fn error_line(&self, id: &str, route: &str) -> String {
-        let line = self.adapter.any_line(id);
+        let line = self.adapter.any_line(&error_of(id));
         let lines = self.adapter.stderr();
         let errors = lines
             .iter()
@@ -74,6 +74,11 @@ impl Stage {
         assert!(!line.contains("secret"), "{line}");
         line
     }
+}
+
+/// How an error line about an invocation begins.
+fn error_of(id: &str) -> String {
+    format!("ERROR invocation{{request_id={id}}}")
 }
 
 fn status(reply: &Exchange) -> u64 {
@@ -146,7 +151,7 @@ fn a_reply_that_lambda_does_not_take_is_cut_before_the_deadline() {
     let stage = started(&[]);
     let event = Event::get("/bytes?n=200000000").deadline_in(DEADLINE);
     let id = stage.lambda.queue_with_fault(event, Fault::Stall);
-    let line = stage.adapter.any_line(&id);
+    let line = stage.adapter.any_line(&error_of(&id));
     assert!(line.contains("reply is cut"), "{line}");
     is_served(&stage.lambda, "a reply that was cut");
     stage.lambda.release(&id);
@@ -223,7 +228,7 @@ fn a_stream_that_lambda_does_not_take_is_cut_after_its_longest_duration() {
     let stage = started(&[("STREAMGATE_STREAM_MAX_DURATION", "100ms")]);
     let event = Event::get("/bytes?n=200000000");
     let id = stage.lambda.queue_with_fault(event, Fault::Stall);
-    let line = stage.adapter.any_line(&id);
+    let line = stage.adapter.any_line(&error_of(&id));
     assert!(line.contains("reply is cut"), "{line}");
     is_served(&stage.lambda, "a stream that was cut");
     stage.lambda.release(&id);

@@ -327,8 +327,19 @@ fn every_promise_names_its_test_or_says_that_it_is_pending() {
         .iter()
         .flat_map(|file| functions(&fs::read_to_string(file).unwrap()))
         .collect();
-    let mut rows = 0;
-    for line in specification.lines().filter(|line| line.starts_with('|')) {
+    let (mut rows, mut section, mut row) = (0, 0, 0);
+    for line in specification.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            (section, row) = (section + 1, 0);
+            let number = format!("{section}. ");
+            assert!(
+                heading.starts_with(&number),
+                "{heading} is section {section}"
+            );
+        }
+        if !line.starts_with('|') {
+            continue;
+        }
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let last = cells.last().copied().unwrap_or_default();
         let is_heading =
@@ -336,7 +347,12 @@ fn every_promise_names_its_test_or_says_that_it_is_pending() {
         if is_heading {
             continue;
         }
-        rows += 1;
+        (rows, row) = (rows + 1, row + 1);
+        assert_eq!(
+            cells[0],
+            format!("{section}.{row}"),
+            "the number of: {line}"
+        );
         if last.contains("pending") {
             continue;
         }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use std::{env, fs};
 
+use integration_tests::gate::Keeper;
 use integration_tests::pattern::Pattern;
 use serde_json::json;
 use socket2::SockRef;
@@ -334,7 +335,7 @@ fn gated(request: &Request, stream: &mut TcpStream, headers: &str) -> io::Result
         pass(&mut gate, stream)?;
         let data = match request.path() {
             "/sse" => format!("id: {number}\ndata: token {number}\n\n"),
-            _ => format!("chunk {number}\n"),
+            _ => format!("chunk {number}\n") + &" ".repeat(request.number("pad", 0)),
         };
         let mut bytes = std::mem::take(&mut first);
         bytes.extend_from_slice(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes());
@@ -355,14 +356,27 @@ fn wait_at_gate() -> io::Result<()> {
     gate()?.read_exact(&mut [0])
 }
 
-/// Waits for a byte at the gate, unless the client goes away before.
-fn pass(gate: &mut UnixStream, stream: &TcpStream) -> io::Result<()> {
+/// Waits for a byte at the gate, unless the client goes away before; some bytes ask for the end of the connection.
+fn pass(gate: &mut UnixStream, stream: &mut TcpStream) -> io::Result<()> {
     let interval = Duration::from_millis(10);
     gate.set_read_timeout(Some(interval))?;
+    let mut byte = [0];
     loop {
-        match gate.read_exact(&mut [0]) {
+        match gate.read_exact(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return done,
+            Err(error) => return Err(error),
+            Ok(()) => match byte {
+                [Keeper::CLOSE] => return Err(io::Error::other("closed as asked")),
+                [Keeper::RESET] => {
+                    SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;
+                    return Err(io::Error::other("reset as asked"));
+                }
+                [Keeper::GARBAGE] => {
+                    send(stream, "this is no HTTP\r\n\r\n")?;
+                    return Err(io::Error::other("nonsense as asked"));
+                }
+                _ => return Ok(()),
+            },
         }
         stream.set_read_timeout(Some(Duration::from_millis(1)))?;
         let seen = stream.peek(&mut [0]);

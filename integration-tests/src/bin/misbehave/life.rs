@@ -4,7 +4,8 @@
 //! - `EXIT_AT_START=CODE`, `KILL_SELF_AT_START=SIGNAL` (a number), both after `STDERR_AT_START` was written
 //! - `LISTEN_DELAY_MS`: listens late; `BIND_PORT`: listens on this port, whatever `PORT` says (0: any)
 //! - `LISTEN_GATE`: listens when the file of this name is there
-//! - `ON_SIGTERM=exit|ignore`; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
+//! - `EXIT_GATE`: once the file of this name is there, it is removed and the app exits with the code that it holds
+//! - `ON_SIGTERM=exit|ignore`, `EXIT_CODE=CODE` (0 by default) with the first; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
 //! - `KEEP_ALIVE_MS`: closes connections that are idle for so long
 //! - `EVENT_FILE`: a file that gets the same lines about the app's life as standard error
 
@@ -13,7 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::SIGTERM;
@@ -77,6 +78,9 @@ pub(crate) fn obey_at_start(events: &Events) {
         // Never waited for: what becomes of it is up to whoever ends this app.
         std::mem::forget(helper.expect("the helper starts"));
     }
+    if let Ok(gate) = env::var("EXIT_GATE") {
+        thread::spawn(move || exit_at(&gate));
+    }
     if let Some(delay) = number("LISTEN_DELAY_MS") {
         thread::sleep(Duration::from_millis(delay.unsigned_abs().into()));
     }
@@ -84,6 +88,20 @@ pub(crate) fn obey_at_start(events: &Events) {
         while !Path::new(&gate).exists() {
             thread::sleep(POLL_INTERVAL);
         }
+    }
+}
+
+fn exit_at(gate: &str) {
+    loop {
+        if let Ok(text) = fs::read_to_string(gate)
+            && let Ok(code) = text.trim_end_matches('.').parse()
+            && text.ends_with('.')
+        {
+            // The app that is started in its place stays.
+            let _ = fs::remove_file(gate);
+            exit(code);
+        }
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -101,7 +119,7 @@ pub(crate) fn listen_for_sigterm(events: &Events) -> io::Result<()> {
             events.write("got SIGTERM");
             if !ignore {
                 events.write("exiting");
-                exit(0);
+                exit(number("EXIT_CODE").unwrap_or(0));
             }
         }
     });
