@@ -10,7 +10,7 @@ help:
 	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(URL_PORT)"
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
-	@echo "make layer            the adapter and its bootstrap, laid out as a layer, in target/layer"
+	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
 	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
@@ -30,8 +30,11 @@ demo: local
 	@$(if $(CMD),,echo "Open the page below, or:  curl -N http://127.0.0.1:$(URL_PORT)/stream")
 	@exec target/release/streamgate-local --port $(URL_PORT) --adapter target/release/streamgate -- $(or $(CMD),target/release/streamgate-demo)
 
+# Both zips with checksums, SBOMs and notices in dist; laid out in target/images for layer/Dockerfile, and this machine's in
+# target/layer for `streamgate-local --opt`.
 .PHONY: layer
 layer:
+	cargo run --locked --quiet --release --package streamgate-layer -- --images target/images x86_64 arm64
 	mkdir -p target/layer/extensions
 	install -m 755 "$$(layer/build)" target/layer/extensions/streamgate
 	install -m 755 layer/bootstrap target/layer/bootstrap
