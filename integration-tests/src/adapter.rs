@@ -36,6 +36,26 @@ impl Adapter {
         Self::from_opt(lambda, opt, &program)
     }
 
+    /// As [`Adapter::extension`], but this binary, which an emulator of another processor has to run.
+    #[must_use]
+    pub fn emulated_extension(
+        lambda: &FakeLambda,
+        app: SocketAddr,
+        emulator: &str,
+        adapter: &[u8],
+    ) -> Self {
+        let opt = tempfile::tempdir().expect("a temporary directory can be made");
+        let extensions = opt.path().join("extensions");
+        fs::create_dir_all(&extensions).expect("a directory can be made");
+        let program = extensions.join("streamgate");
+        fs::write(&program, adapter).expect("a temporary directory can be written to");
+        let mut command = Command::new(emulator);
+        command.arg(program);
+        let mut emulated = Self::new(command).in_lambda(lambda);
+        emulated.belongings.push(opt);
+        emulated.env("STREAMGATE_PORT", &app.port().to_string())
+    }
+
     fn from_opt(lambda: &FakeLambda, opt: tempfile::TempDir, program: &Path) -> Self {
         let mut adapter = Self::new(Command::new(program)).in_lambda(lambda);
         adapter.belongings.push(opt);

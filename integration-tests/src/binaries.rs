@@ -53,6 +53,39 @@ pub fn misbehave() -> &'static Path {
     built(&BUILT, || build("misbehave", "integration-tests"))
 }
 
+/// What packs the layer.
+pub fn streamgate_layer() -> &'static Path {
+    static BUILT: Built = Built::new();
+    built(&BUILT, || build("streamgate-layer", "streamgate-layer"))
+}
+
+/// A program that the setup script puts below Cargo's target folder.
+///
+/// `tests_folder` is Cargo's own for tests (`CARGO_TARGET_TMPDIR`).
+pub fn tool(tests_folder: &str, name: &str) -> PathBuf {
+    let tools = Path::new(tests_folder).with_file_name("tools");
+    let path = tools.join("python/bin").join(name);
+    assert!(
+        path.is_file(),
+        "there is no {}: integration-tests/setup/install installs it",
+        path.display()
+    );
+    path
+}
+
+/// The kinds (`p_type`) of the program headers of a 64-bit little-endian ELF file.
+pub fn elf_program_headers(elf: &[u8]) -> Vec<usize> {
+    let number = |at: usize, size: usize| {
+        let bytes = elf[at..at + size].iter().rev();
+        bytes.fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
+    };
+    let (table, entry, count) = (number(32, 8), number(54, 2), number(56, 2));
+    assert!(count > 0, "a program has headers");
+    (0..count)
+        .map(|index| number(table + index * entry, 4))
+        .collect()
+}
+
 fn built(
     outcome: &'static Built,
     build: impl FnOnce() -> Result<PathBuf, String>,

@@ -266,6 +266,7 @@ fn every_package_keeps_to_the_workspaces_lints() {
         "",
         "benches",
         "crates/emulator",
+        "crates/layer",
         "examples/demo",
         "integration-tests",
     ] {
