@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,6 +50,9 @@ impl Adapter {
         fs::create_dir_all(&extensions).expect("a directory can be made");
         let program = extensions.join("streamgate");
         fs::write(&program, adapter).expect("a temporary directory can be written to");
+        // The emulator runs what may be executed, and says nothing where it refuses.
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+            .expect("a new file's mode can be set");
         let mut command = Command::new(emulator);
         command.arg(program);
         let mut emulated = Self::new(command).in_lambda(lambda);
