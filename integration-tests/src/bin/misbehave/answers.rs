@@ -61,6 +61,7 @@ fn answer(
     match request.path() {
         "/" | "/ready" => plain(request, stream, "ready")?,
         "/echo" => echo(request, stream, &body)?,
+        "/counted" => return counted(request, stream, &body, events),
         "/inspect" => whole(
             stream,
             "200 OK",
@@ -200,6 +201,56 @@ fn echo(request: &Request, stream: &mut TcpStream, body: &[u8]) -> io::Result<()
         &format!("content-type: {content_type}\r\n"),
         body,
     )
+}
+
+/// Counts the request by its `id`, and answers with that and the request's body or `n` bytes of the pattern, unless a
+/// `fault` is asked for.
+fn counted(
+    request: &Request,
+    stream: &mut TcpStream,
+    body: &[u8],
+    events: &Events,
+) -> io::Result<After> {
+    let id = request.query("id").unwrap_or_default();
+    events.count(&format!("counted {id}"));
+    let mut answer = format!("{id} ").into_bytes();
+    if body.is_empty() {
+        answer.extend(Pattern::bytes(request.number("n", 0)));
+    } else {
+        answer.extend_from_slice(body);
+    }
+    let fault = request.query("fault");
+    let connection = match fault {
+        Some("close") => "connection: close\r\n",
+        _ => "",
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n{connection}content-length: {}\r\n\r\n",
+        answer.len()
+    );
+    match fault {
+        Some("exit") => life::exit(3),
+        Some("hang") => loop {
+            std::thread::park();
+        },
+        Some("exit-in-body") => {
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&answer[..answer.len() / 2])?;
+            life::exit(3);
+        }
+        Some("reset") => {
+            SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;
+            Ok(After::Close)
+        }
+        Some("close") => {
+            stream.write_all(&[head.as_bytes(), &answer].concat())?;
+            Ok(After::Close)
+        }
+        _ => {
+            stream.write_all(&[head.as_bytes(), &answer].concat())?;
+            Ok(After::Keep)
+        }
+    }
 }
 
 /// What kind of process the app is: what it was given by whoever started it.

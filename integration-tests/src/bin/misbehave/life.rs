@@ -39,6 +39,15 @@ impl Events {
         // One write per line, so that lines of several processes do not mix. Losing one must not end the app.
         let text = format!("misbehave {}: {line}\n", std::process::id());
         let _ = io::stderr().write_all(text.as_bytes());
+        self.write_to_file(&text);
+    }
+
+    /// A line that is of interest to whoever counts, and to no one else.
+    pub(crate) fn count(&self, what: &str) {
+        self.write_to_file(&format!("{what}\n"));
+    }
+
+    fn write_to_file(&self, text: &str) {
         if let Some(file) = &self.file
             && let Ok(mut file) = OpenOptions::new().create(true).append(true).open(file)
         {
