@@ -38,10 +38,12 @@ impl Figures {
         });
     }
 
-    pub(crate) fn print(&self, lines: u64) {
-        println!("invocations  adapter's pid  resident KiB  descriptors");
-        let every = self.0.len() / usize::try_from(lines).unwrap_or(1).max(1);
-        for look in self.0.iter().step_by(every.max(1)) {
+    /// The last look as a line of a table.
+    pub(crate) fn print_last(&self) {
+        if self.0.len() == 1 {
+            println!("invocations  adapter's pid  resident KiB  descriptors");
+        }
+        if let Some(look) = self.0.last() {
             println!(
                 "{:>11}  {:>13}  {:>12}  {:>11}",
                 look.invocations, look.pid, look.resident_kib, look.descriptors

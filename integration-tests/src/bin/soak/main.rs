@@ -18,6 +18,7 @@ use integration_tests::app::Diary;
 use integration_tests::http::{Client, End, Request, Response};
 use integration_tests::local::{Local, Shape};
 use integration_tests::pattern::Pattern;
+use integration_tests::waiting;
 
 use figures::Figures;
 use plan::{Plan, Step};
@@ -29,7 +30,9 @@ const TIMEOUT: &str = "2";
 const SLOWNESS: Duration = Duration::from_millis(20);
 /// Longer than an idle connection to the app is used again.
 const PAUSE: Duration = Duration::from_millis(4_200);
-const LINES: u64 = 20;
+/// How often the adapter's figures are read, and every how many times they are shown.
+const LOOKS: u64 = 100;
+const LOOKS_PER_LINE: u64 = 5;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         eprintln!("usage: soak INVOCATIONS SEED");
         return ExitCode::from(64);
     };
+    waiting::without_watchdog();
     println!("{count} invocations with the seed {seed}");
     let began_at = Instant::now();
     let mut plan = Plan::new(seed);
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
     let mut tally = Tally::default();
     let mut figures = Figures::default();
     let mut client = local.client();
+    let mut looks = 0;
     for id in 1..=count {
         let step = plan.step();
         let response = take(step, id, &local, &mut client);
@@ -67,11 +72,14 @@ fn main() -> ExitCode {
         if response.end != End::Complete {
             client = local.client();
         }
-        if id % (count / (LINES * 5)).max(1) == 0 {
+        if id % (count / LOOKS).max(1) == 0 {
             figures.look(id, &local);
+            if looks % LOOKS_PER_LINE == 0 {
+                figures.print_last();
+            }
+            looks += 1;
         }
     }
-    figures.print(LINES);
     let _ = local.stop();
     let replies = local.program().stderr_line("REPLIES");
     let log = local.program().stderr();
