@@ -24,9 +24,12 @@ enum After {
 const SSE_HEADERS: &str = "content-type: text/event-stream\r\ncache-control: no-cache\r\n";
 
 /// Answers the requests of one connection, one after another.
-pub(crate) fn serve(mut stream: TcpStream, events: &Events) -> io::Result<()> {
+pub(crate) fn serve(mut stream: TcpStream, number: usize, events: &Events) -> io::Result<()> {
     let mut buffer = Leftover::new();
     while let Some(request) = next(&mut stream, &mut buffer)? {
+        if life::notes_requests() {
+            events.write(&request.note(number));
+        }
         if let After::Close = answer(&request, &mut stream, &mut buffer, events)? {
             break;
         }
@@ -58,8 +61,12 @@ fn answer(
         return Ok(After::Keep);
     }
     let body = request.body(stream, buffer)?;
+    if life::refuses(request.path()) {
+        whole(stream, "500 As Asked", "", b"refused")?;
+        return Ok(After::Keep);
+    }
     match request.path() {
-        "/" | "/ready" => plain(request, stream, "ready")?,
+        "/" | "/ready" | "/before" | "/after" => plain(request, stream, "ready")?,
         "/echo" => echo(request, stream, &body)?,
         "/counted" => return counted(request, stream, &body, events),
         "/inspect" => whole(

@@ -7,6 +7,8 @@
 //! - `EXIT_GATE`: once the file of this name is there, it is removed and the app exits with the code that it holds
 //! - `ON_SIGTERM=exit|ignore`, `EXIT_CODE=CODE` (0 by default) with the first; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
 //! - `KEEP_ALIVE_MS`: closes connections that are idle for so long
+//! - `REFUSED_PATH`: requests for this path are answered with 500
+//! - `NOTE_REQUESTS`: each request is a line, with the number of its connection, counted from 0
 //! - `EVENT_FILE`: a file that gets the same lines about the app's life as standard error
 
 use std::fs::OpenOptions;
@@ -60,6 +62,14 @@ impl Events {
 pub(crate) fn keep_alive() -> Option<Duration> {
     let limit = env::var("KEEP_ALIVE_MS").ok()?.parse().ok()?;
     Some(Duration::from_millis(limit))
+}
+
+pub(crate) fn refuses(path: &str) -> bool {
+    env::var("REFUSED_PATH").is_ok_and(|refused| refused == path)
+}
+
+pub(crate) fn notes_requests() -> bool {
+    env::var_os("NOTE_REQUESTS").is_some()
 }
 
 pub(crate) fn obey_at_start(events: &Events) {
