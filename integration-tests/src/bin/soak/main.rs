@@ -84,10 +84,14 @@ fn main() -> ExitCode {
     let replies = local.program().stderr_line("REPLIES");
     let log = local.program().stderr();
     let environments = log.iter().filter(|line| line.starts_with("INIT_START"));
+    let ends = log.iter().filter(|line| line.contains("Sandbox.Timeout"));
     tally.counted(count, &diary.lines());
     // Doubled there: a reply whose acknowledgement was lost is reported as failed as well, and refused.
     println!("{replies}");
     println!("environments: {}", environments.count());
+    for end in ends {
+        println!("  {end}");
+    }
     println!("faults of Lambda's calls, planned: {}", script.faults);
     tally.print();
     println!("took {} s", began_at.elapsed().as_secs());

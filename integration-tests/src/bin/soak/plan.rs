@@ -56,7 +56,7 @@ const NEXT: [&str; 8] = [
     "status 500",
     "malformed",
     "half",
-    "split 10",
+    "split 1000",
     "delay 20ms",
 ];
 /// Of the replies: these do not reach the client.
