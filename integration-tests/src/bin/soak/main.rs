@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     for id in 1..=count {
         let step = plan.step();
         let response = take(step, id, &local, &mut client);
-        tally.answered(step, is_own(step, id, &response), &response);
+        tally.answered(id, step, is_own(step, id, &response), &response);
         if response.end != End::Complete {
             client = local.client();
         }

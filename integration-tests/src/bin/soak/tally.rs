@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What came of the requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::http::Response;
 
@@ -20,10 +20,17 @@ pub(crate) struct Tally {
     lost: u64,
     /// Ids that the app had more than once.
     doubled: u64,
+    /// Ids of requests that the app resets without a byte of an answer. The adapter asks once more where that happens on a
+    /// kept connection.
+    may_be_asked_again: BTreeSet<u64>,
+    asked_again: u64,
 }
 
 impl Tally {
-    pub(crate) fn answered(&mut self, step: Step, is_own: bool, response: &Response) {
+    pub(crate) fn answered(&mut self, id: u64, step: Step, is_own: bool, response: &Response) {
+        if matches!(step, Step::Fault(Fault::Reset)) {
+            self.may_be_asked_again.insert(id);
+        }
         let status = response.status();
         let (kind, is_well) = match step {
             Step::Get(_) => ("GET", true),
@@ -60,7 +67,13 @@ impl Tally {
             *times.entry(id).or_default() += 1;
         }
         self.lost = times.values().filter(|times| **times == 0).count() as u64;
-        self.doubled = times.values().filter(|times| **times > 1).count() as u64;
+        for (id, times) in times {
+            match times {
+                0 | 1 => {}
+                2 if self.may_be_asked_again.contains(&id) => self.asked_again += 1,
+                _ => self.doubled += 1,
+            }
+        }
     }
 
     pub(crate) fn print(&self) {
@@ -68,10 +81,11 @@ impl Tally {
             println!("  {outcome:<32}{count:>8}");
         }
         println!(
-            "lost {}, doubled {}, crossed {}",
+            "lost {}, doubled {}, crossed {}; asked again after a reset {}",
             self.lost,
             self.doubled,
-            self.crossed.len()
+            self.crossed.len(),
+            self.asked_again
         );
     }
 
