@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A long life: `soak INVOCATIONS SEED` sends that many requests through the local Lambda to one environment, which is
-//! frozen after each. The app crashes, hangs, resets and closes now and then, and so do Lambda's calls.
+//! A long life: `soak INVOCATIONS SEED` sends that many requests through the local Lambda to one environment, and a
+//! quarter of them to another, which is frozen after each. The app crashes, hangs, resets and closes now and then, and so
+//! do Lambda's calls.
 //!
 //! Each request has an id, and its answer has to bear it. The app writes down each id that it gets. So an answer that is
 //! missing, doubled or another's is found, and so is work that is done twice. The adapter's resident memory and open
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use integration_tests::app::Diary;
 use integration_tests::http::{Client, End, Request, Response};
-use integration_tests::local::{Local, Shape};
+use integration_tests::local::{Builder, Local, Shape};
 use integration_tests::pattern::Pattern;
 use integration_tests::waiting;
 
@@ -43,7 +44,22 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     };
     waiting::without_watchdog();
-    println!("{count} invocations with the seed {seed}");
+    let frozen = count / 4;
+    let wrong = [
+        live(count - frozen, seed, None),
+        live(frozen, seed + 1, Some("--freeze")),
+    ]
+    .concat();
+    for what in &wrong {
+        println!("WRONG: {what}");
+    }
+    ExitCode::from(u8::from(!wrong.is_empty()))
+}
+
+/// One environment's life; gives what was wrong with it.
+fn live(count: u64, seed: u64, option: Option<&str>) -> Vec<String> {
+    let how = option.unwrap_or_default();
+    println!("{count} invocations with the seed {seed} {how}");
     let began_at = Instant::now();
     let mut plan = Plan::new(seed);
     let faults = tempfile::NamedTempFile::new().expect("a temporary file can be made");
@@ -51,8 +67,9 @@ fn main() -> ExitCode {
     std::fs::write(faults.path(), &script.text).expect("a file can be written");
     let diary = Diary::default();
     let (key, value) = diary.variable();
-    let mut local = Local::shape(Shape::ZipLayer)
-        .option("--freeze")
+    let zip = Local::shape(Shape::ZipLayer);
+    let zip = option.into_iter().fold(zip, Builder::option);
+    let mut local = zip
         .option("--timeout")
         .option(TIMEOUT)
         .option("--faults")
@@ -95,11 +112,7 @@ fn main() -> ExitCode {
     println!("faults of Lambda's calls, planned: {}", script.faults);
     tally.print();
     println!("took {} s", began_at.elapsed().as_secs());
-    let wrong = [tally.wrong(script.lost_replies), figures.wrong()].concat();
-    for what in &wrong {
-        println!("WRONG: {what}");
-    }
-    ExitCode::from(u8::from(!wrong.is_empty()))
+    [tally.wrong(script.lost_replies), figures.wrong()].concat()
 }
 
 /// Takes one step, and gives the response.
