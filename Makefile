@@ -4,6 +4,8 @@ CMD ?=
 # Not `PORT`, which make would hand on to the app.
 URL_PORT ?= 9000
 FUZZ_SECONDS ?= 60
+SOAK ?= 200000
+SOAK_SEED ?= 1
 
 .PHONY: help
 help:
@@ -17,6 +19,7 @@ help:
 	@echo "make bench-gate       instructions of an invocation against benches/instructions.toml"
 	@echo "make bench-baseline   makes those of now the ones to compare with"
 	@echo "make fuzz             every fuzz target for FUZZ_SECONDS (60) each"
+	@echo "make soak             SOAK (200000) invocations with crashes, freezes and resets among them, by SOAK_SEED (1)"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
 
@@ -74,6 +77,12 @@ bench-baseline:
 .PHONY: fuzz
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
+
+.PHONY: soak
+soak:
+	cargo build --locked --quiet --release --package streamgate-emulator
+	STREAMGATE_LOCAL_BIN=$(CURDIR)/target/release/streamgate-local \
+	    cargo run --locked --quiet --release --package integration-tests --bin soak -- $(SOAK) $(SOAK_SEED)
 
 .PHONY: lint
 lint:

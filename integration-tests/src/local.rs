@@ -41,6 +41,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     command: Option<Vec<String>>,
     script: Option<String>,
+    one_stream: bool,
 }
 
 impl Builder {
@@ -78,6 +79,14 @@ impl Builder {
         self
     }
 
+    /// Its log goes to standard output, with all that the app's standard output gets: one pipe without anyone between,
+    /// so that the order of the lines is the order in which they were written.
+    #[must_use]
+    pub fn one_stream(mut self) -> Self {
+        self.one_stream = true;
+        self
+    }
+
     /// Starts it and waits until its function URL is there.
     #[must_use]
     pub fn start(self) -> Local {
@@ -97,7 +106,14 @@ impl Builder {
         let (key, value) = mark.variable();
         self = self.env(key, value);
         let mut belongings = Vec::new();
-        let mut command = Command::new(binaries::streamgate_local());
+        let mut command = if self.one_stream {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", r#"exec "$0" "$@" 2>&1"#]);
+            shell.arg(binaries::streamgate_local());
+            shell
+        } else {
+            Command::new(binaries::streamgate_local())
+        };
         command.args(["--port", "0"]).args(&self.options);
         let words = self
             .command
@@ -176,6 +192,7 @@ impl Local {
             environment: Vec::new(),
             command: None,
             script: None,
+            one_stream: false,
         }
     }
 

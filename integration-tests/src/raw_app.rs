@@ -171,9 +171,15 @@ impl Conversation {
     /// Sends bytes again and again until no more fit; whether the connection was there until then.
     pub fn fill_up(&mut self, block: &[u8]) -> bool {
         let unblocked = self.stream.set_nonblocking(true).is_ok();
+        // A write may take a part only, and the rest has to follow it: what is read is whole blocks.
+        let mut rest = block;
         let error = loop {
-            if let Err(error) = self.stream.write(block) {
-                break error;
+            match self.stream.write(rest) {
+                Ok(taken) => rest = &rest[taken..],
+                Err(error) => break error,
+            }
+            if rest.is_empty() {
+                rest = block;
             }
         };
         let blocked = self.stream.set_nonblocking(false).is_ok();

@@ -38,10 +38,16 @@ pub fn within<T>(
     }
 }
 
+static WATCHDOG_IS_UP: Once = Once::new();
+
+/// Lets this program run for longer than a test may.
+pub fn without_watchdog() {
+    WATCHDOG_IS_UP.call_once(|| {});
+}
+
 /// Aborts this test program if it is still running after a quarter of an hour.
 pub fn watchdog() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
+    WATCHDOG_IS_UP.call_once(|| {
         thread::spawn(|| {
             thread::sleep(WATCHDOG);
             eprintln!("the test program ran for {WATCHDOG:?}: giving up");

@@ -52,7 +52,7 @@ enum Trouble {
 impl Trouble {
     /// An app that does not answer may be one that ends; then this is the cause to tell.
     async fn or_exited(self, app: &mut App) -> Self {
-        if matches!(self, Self::Exited(_)) || !app.is_launched() {
+        if !matches!(self, Self::NotReady(_)) || !app.is_launched() {
             return self;
         }
         match timeout(NEWS_TIMEOUT, app.exited()).await {

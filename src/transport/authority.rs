@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::socket::Socket;
 
@@ -57,18 +60,58 @@ impl Authority {
     pub(crate) async fn connect(&self) -> io::Result<Socket> {
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in &self.addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Socket::new(stream),
+            match begin(address) {
+                Ok(stream) => match finish(stream).await {
+                    Ok(socket) => return Ok(socket),
+                    Err(error) => refused = error,
+                },
                 Err(error) => refused = error,
             }
         }
         Err(refused)
+    }
+
+    /// Knocks until it is not refused, at most for so long, and blocks the thread meanwhile.
+    pub(super) fn knock(&self, interval: Duration, patience: Duration) -> Option<TcpStream> {
+        let until = Instant::now() + patience;
+        loop {
+            let open = self.addresses.iter().find_map(|at| begin(at).ok());
+            if open.is_some() || Instant::now() >= until {
+                return open;
+            }
+            thread::sleep(interval);
+        }
     }
 }
 
 impl std::fmt::Display for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// Begins a connection. The machine itself refuses at once, so a refusal is known here.
+fn begin(address: &SocketAddr) -> io::Result<TcpStream> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    match rustix::net::connect(&socket, address) {
+        Ok(()) | Err(Errno::INPROGRESS) => sockopt::socket_error(&socket)??,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(socket.into())
+}
+
+/// Waits until a connection is there that has begun.
+pub(super) async fn finish(stream: TcpStream) -> io::Result<Socket> {
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        None => Socket::new(stream),
+        Some(error) => Err(error),
     }
 }
 

@@ -14,8 +14,10 @@ mod socket;
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, header};
+use tokio::task::spawn_blocking;
 
 pub(crate) use authority::{Authority, UnknownHost};
 use connection::{Answer, Connection};
@@ -197,6 +199,19 @@ impl Client {
         connection
             .map(Box::new)
             .map_err(|error| connect(io::Error::other(error)))
+    }
+
+    /// Waits until somebody listens, at most for so long, and keeps the connection that shows it. In a thread of its
+    /// own: it knocks often, and the runtime would ask the kernel twice as much for each time.
+    pub(crate) async fn knock(&self, interval: Duration, patience: Duration) {
+        let authority = self.authority.clone();
+        let knocking = spawn_blocking(move || authority.knock(interval, patience));
+        if let Ok(Some(stream)) = knocking.await
+            && let Ok(socket) = authority::finish(stream).await
+            && let Ok(connection) = Connection::over(socket).await
+        {
+            self.keep(Box::new(connection));
+        }
     }
 
     /// Closes the connections that are kept.

@@ -10,8 +10,9 @@ use integration_tests::app::App;
 use integration_tests::event::Event;
 use integration_tests::fake_lambda::FakeLambda;
 use integration_tests::pattern::Pattern;
+use integration_tests::process::is_stopped;
 use integration_tests::raw_app::Conversation;
-use integration_tests::waiting::{PATIENCE, Watched};
+use integration_tests::waiting::{PATIENCE, Watched, eventually};
 use rustix::process::Signal;
 
 use super::{outcome, post, started};
@@ -159,6 +160,10 @@ impl<'a> Frozen<'a> {
         let programs: Vec<_> = programs.into_iter().collect();
         for program in &programs {
             program.signal(Signal::STOP);
+            let pid = program.pid();
+            eventually("a program that stands still", || {
+                is_stopped(pid).then_some(())
+            });
         }
         Self(programs)
     }

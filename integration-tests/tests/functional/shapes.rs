@@ -173,6 +173,7 @@ fn a_handler_may_be_a_command_line() {
     let task = tempfile::tempdir().unwrap();
     let lambda = FakeLambda::bind();
     let _adapter = Adapter::layer_extension(&lambda).start();
+    registered(&lambda);
     let app = binaries::misbehave().display();
     let _stub = Adapter::stub(&lambda, &[])
         .env(

@@ -10,5 +10,6 @@ mod lambda_faults;
 mod restart;
 mod shutdown;
 mod snapstart;
+mod snapstart_locally;
 mod start;
 mod trouble;

@@ -12,6 +12,8 @@ use integration_tests::event::Event;
 use integration_tests::fake_lambda::{Exchange, FakeLambda};
 use integration_tests::gate::Gate;
 use integration_tests::local::Local;
+use integration_tests::process::is_stopped;
+use integration_tests::waiting::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -84,7 +86,11 @@ fn an_app_that_hangs_is_killed_and_started_again() {
     let diary = Diary::default();
     let adapter = launched(&lambda, &diary).start();
     // It accepts, as far as the kernel does that for it, and answers nothing more.
-    kill_process(pid_of_app(&lambda), Signal::STOP).unwrap();
+    let app = pid_of_app(&lambda);
+    kill_process(app, Signal::STOP).unwrap();
+    eventually("an app that stands still", || {
+        is_stopped(app.as_raw_pid()).then_some(())
+    });
     let late = Event::get("/").deadline_in(Duration::from_secs(2));
     let _ = own_reply(&lambda.invoke(late), 504);
     is_served(&lambda, "a hang");

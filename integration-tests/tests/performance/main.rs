@@ -28,7 +28,7 @@ fn the_adapter_is_static() {
 #[test]
 fn the_adapter_is_small() {
     let size = usize::try_from(binaries::streamgate().metadata().unwrap().len()).unwrap();
-    assert!(size <= 5 * MB / 2, "{size} bytes");
+    assert!(size <= 26 * MB / 10, "{size} bytes");
 }
 
 #[test]

@@ -24,9 +24,12 @@ enum After {
 const SSE_HEADERS: &str = "content-type: text/event-stream\r\ncache-control: no-cache\r\n";
 
 /// Answers the requests of one connection, one after another.
-pub(crate) fn serve(mut stream: TcpStream, events: &Events) -> io::Result<()> {
+pub(crate) fn serve(mut stream: TcpStream, number: usize, events: &Events) -> io::Result<()> {
     let mut buffer = Leftover::new();
     while let Some(request) = next(&mut stream, &mut buffer)? {
+        if life::notes_requests() {
+            events.write(&request.note(number));
+        }
         if let After::Close = answer(&request, &mut stream, &mut buffer, events)? {
             break;
         }
@@ -58,9 +61,14 @@ fn answer(
         return Ok(After::Keep);
     }
     let body = request.body(stream, buffer)?;
+    if life::refuses(request.path()) {
+        whole(stream, "500 As Asked", "", b"refused")?;
+        return Ok(After::Keep);
+    }
     match request.path() {
-        "/" | "/ready" => plain(request, stream, "ready")?,
+        "/" | "/ready" | "/before" | "/after" => plain(request, stream, "ready")?,
         "/echo" => echo(request, stream, &body)?,
+        "/counted" => return counted(request, stream, &body, events),
         "/inspect" => whole(
             stream,
             "200 OK",
@@ -200,6 +208,56 @@ fn echo(request: &Request, stream: &mut TcpStream, body: &[u8]) -> io::Result<()
         &format!("content-type: {content_type}\r\n"),
         body,
     )
+}
+
+/// Counts the request by its `id`, and answers with that and the request's body or `n` bytes of the pattern, unless a
+/// `fault` is asked for.
+fn counted(
+    request: &Request,
+    stream: &mut TcpStream,
+    body: &[u8],
+    events: &Events,
+) -> io::Result<After> {
+    let id = request.query("id").unwrap_or_default();
+    events.count(&format!("counted {id}"));
+    let mut answer = format!("{id} ").into_bytes();
+    if body.is_empty() {
+        answer.extend(Pattern::bytes(request.number("n", 0)));
+    } else {
+        answer.extend_from_slice(body);
+    }
+    let fault = request.query("fault");
+    let connection = match fault {
+        Some("close") => "connection: close\r\n",
+        _ => "",
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n{connection}content-length: {}\r\n\r\n",
+        answer.len()
+    );
+    match fault {
+        Some("exit") => life::exit(3),
+        Some("hang") => loop {
+            std::thread::park();
+        },
+        Some("exit-in-body") => {
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&answer[..answer.len() / 2])?;
+            life::exit(3);
+        }
+        Some("reset") => {
+            SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?;
+            Ok(After::Close)
+        }
+        Some("close") => {
+            stream.write_all(&[head.as_bytes(), &answer].concat())?;
+            Ok(After::Close)
+        }
+        _ => {
+            stream.write_all(&[head.as_bytes(), &answer].concat())?;
+            Ok(After::Keep)
+        }
+    }
 }
 
 /// What kind of process the app is: what it was given by whoever started it.

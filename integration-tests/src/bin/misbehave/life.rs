@@ -7,6 +7,8 @@
 //! - `EXIT_GATE`: once the file of this name is there, it is removed and the app exits with the code that it holds
 //! - `ON_SIGTERM=exit|ignore`, `EXIT_CODE=CODE` (0 by default) with the first; `SPAWN_HELPER`: starts a child process that only SIGKILL ends
 //! - `KEEP_ALIVE_MS`: closes connections that are idle for so long
+//! - `REFUSED_PATH`: requests for this path are answered with 500
+//! - `NOTE_REQUESTS`: each request is a line, with the number of its connection, counted from 0
 //! - `EVENT_FILE`: a file that gets the same lines about the app's life as standard error
 
 use std::fs::OpenOptions;
@@ -39,6 +41,15 @@ impl Events {
         // One write per line, so that lines of several processes do not mix. Losing one must not end the app.
         let text = format!("misbehave {}: {line}\n", std::process::id());
         let _ = io::stderr().write_all(text.as_bytes());
+        self.write_to_file(&text);
+    }
+
+    /// A line that is of interest to whoever counts, and to no one else.
+    pub(crate) fn count(&self, what: &str) {
+        self.write_to_file(&format!("{what}\n"));
+    }
+
+    fn write_to_file(&self, text: &str) {
         if let Some(file) = &self.file
             && let Ok(mut file) = OpenOptions::new().create(true).append(true).open(file)
         {
@@ -51,6 +62,14 @@ impl Events {
 pub(crate) fn keep_alive() -> Option<Duration> {
     let limit = env::var("KEEP_ALIVE_MS").ok()?.parse().ok()?;
     Some(Duration::from_millis(limit))
+}
+
+pub(crate) fn refuses(path: &str) -> bool {
+    env::var("REFUSED_PATH").is_ok_and(|refused| refused == path)
+}
+
+pub(crate) fn notes_requests() -> bool {
+    env::var_os("NOTE_REQUESTS").is_some()
 }
 
 pub(crate) fn obey_at_start(events: &Events) {

@@ -18,13 +18,13 @@ fn main() -> io::Result<()> {
     life::listen_for_sigterm(&events)?;
     let listener = TcpListener::bind(("127.0.0.1", life::port()))?;
     events.write("listening");
-    for stream in listener.incoming() {
+    for (number, stream) in listener.incoming().enumerate() {
         let stream = stream?;
         stream.set_nodelay(true)?;
         let events = events.clone();
         thread::spawn(move || {
             // The peer going away in the middle is one of the things that this app is for.
-            if let Err(error) = answers::serve(stream, &events) {
+            if let Err(error) = answers::serve(stream, number, &events) {
                 events.write(&format!("connection lost: {error}"));
             }
         });

@@ -38,6 +38,18 @@ impl Request {
         self.head.target().split('?').next().unwrap_or_default()
     }
 
+    /// What the app says of it: which connection it came on, what it asks for, and what it says of events.
+    pub(crate) fn note(&self, connection: usize) -> String {
+        let header = |name| self.head.header(name).unwrap_or("-");
+        format!(
+            "connection={connection} request={} {} event={} secret={}",
+            self.head.method(),
+            self.head.target(),
+            header("x-streamgate-event"),
+            header("x-streamgate-event-secret")
+        )
+    }
+
     /// The value of a query parameter, undecoded.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.head.target().split_once('?')?;

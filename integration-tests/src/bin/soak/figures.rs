@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The adapter's memory and descriptors over time.
+
+use std::fs;
+
+use integration_tests::local::Local;
+
+/// What the adapter held after so many invocations.
+struct Look {
+    invocations: u64,
+    pid: i32,
+    resident_kib: usize,
+    descriptors: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Figures(Vec<Look>);
+
+impl Figures {
+    pub(crate) fn look(&mut self, invocations: u64, local: &Local) {
+        let carriers = local.program().mark().carriers();
+        // Its guard and the app's first step are the same program with arguments.
+        let adapter = carriers.iter().find(|carrier| {
+            carrier
+                .command
+                .trim_end()
+                .ends_with("/extensions/streamgate")
+        });
+        let Some(adapter) = adapter else {
+            return;
+        };
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", adapter.pid));
+        self.0.push(Look {
+            invocations,
+            pid: adapter.pid,
+            resident_kib: adapter.status_kib("VmRSS").unwrap_or_default(),
+            descriptors: descriptors.map_or(0, Iterator::count),
+        });
+    }
+
+    /// The last look as a line of a table.
+    pub(crate) fn print_last(&self) {
+        if self.0.len() == 1 {
+            println!("invocations  adapter's pid  resident KiB  descriptors");
+        }
+        if let Some(look) = self.0.last() {
+            println!(
+                "{:>11}  {:>13}  {:>12}  {:>11}",
+                look.invocations, look.pid, look.resident_kib, look.descriptors
+            );
+        }
+    }
+
+    /// What must not be: growth from the second quarter to the last, or an adapter that was replaced. The first quarter is
+    /// left out, in which buffers grow to the largest body.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let quarter = self.0.len() / 4;
+        if quarter == 0 {
+            return vec!["too few invocations to say whether memory is flat".to_owned()];
+        }
+        let middle = |looks: &[Look], of: fn(&Look) -> usize| {
+            let mut values: Vec<_> = looks.iter().map(of).collect();
+            values.sort_unstable();
+            values[values.len() / 2]
+        };
+        let last = &self.0[self.0.len() - quarter..];
+        let second = &self.0[quarter..2 * quarter];
+        for (what, of, slack) in [
+            (
+                "KiB resident",
+                (|look| look.resident_kib) as fn(&Look) -> usize,
+                64,
+            ),
+            ("descriptors", |look| look.descriptors, 1),
+        ] {
+            let (before, after) = (middle(second, of), middle(last, of));
+            if after > before + before / 20 + slack {
+                wrong.push(format!(
+                    "{before} {what} in the second quarter, {after} in the last"
+                ));
+            }
+        }
+        if self.0.iter().any(|look| look.pid != self.0[0].pid) {
+            wrong.push("the adapter was replaced".to_owned());
+        }
+        wrong
+    }
+}
