@@ -12,8 +12,8 @@ pub(crate) enum LayerError {
     File(PathBuf, #[source] io::Error),
     #[error("layer/build {0} ended with {1}")]
     Build(&'static str, ExitStatus),
-    #[error("{0} is too large for a zip without extensions of the format: {1} bytes")]
-    TooLarge(&'static str, usize),
+    #[error("{0} does not go into the zip")]
+    Zip(&'static str, #[source] zip::result::ZipError),
     #[error("{} does not say {what}", .path.display())]
     Missing { path: PathBuf, what: &'static str },
     #[error("{}", .0.display())]

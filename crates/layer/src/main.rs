@@ -5,11 +5,11 @@
 //! The binaries come from `layer/build`. The same commit gives the same bytes: nothing here asks for the time, the
 //! user or the machine.
 
+mod archive;
 mod error;
 mod notices;
 mod parts;
 mod sbom;
-mod zip;
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +20,8 @@ use std::{error::Error, fs};
 use clap::{Parser, ValueEnum};
 use sha2::{Digest, Sha256};
 
+use crate::archive::Entry;
 use crate::error::LayerError;
-use crate::zip::Entry;
 
 /// What may be executed, as every file of the layer is.
 const EXECUTABLE: u32 = 0o755;
@@ -120,7 +120,7 @@ fn files_of(
     let digest = hex(&Sha256::digest(&entries[1].bytes));
     let name = format!("streamgate-layer-{}", architecture.name());
     Ok([
-        (format!("{name}.zip"), zip::archive(&entries)?),
+        (format!("{name}.zip"), archive::of(&entries)?),
         (
             format!("{name}.cdx.json"),
             sbom::document(&parts, architecture.name(), &digest).into_bytes(),
