@@ -122,6 +122,7 @@ pub struct Emulator {
     runtime_api: SocketAddr,
     front_kind: FrontKind,
     invoker: Invoker,
+    mode: InvokeMode,
     stop_function: Option<oneshot::Sender<()>>,
     stop_front: watch::Sender<bool>,
     tally: Arc<Tally>,
@@ -144,7 +145,10 @@ impl Emulator {
         let (sender, invocations) = mpsc::channel(function::QUEUE);
         let (stop_front, front_stopped) = watch::channel(false);
         let (stop_function, function_stopped) = oneshot::channel();
-        let front = Front::new(&settings, sender.clone());
+        let invoker = Invoker {
+            invocations: sender,
+        };
+        let front = Front::new(&settings, invoker.clone());
         let tally = Arc::clone(&sandbox.tally);
         let function = Function {
             sandbox,
@@ -154,10 +158,8 @@ impl Emulator {
             address,
             runtime_api: api_address,
             front_kind: settings.front,
-            invoker: Invoker {
-                invocations: sender,
-                mode: settings.front.mode(settings.invoke_mode),
-            },
+            invoker,
+            mode: settings.front.mode(settings.invoke_mode),
             stop_function: Some(stop_function),
             stop_front,
             tally,
@@ -193,7 +195,7 @@ impl Emulator {
     /// How the front end invokes the function: as the settings say for a function URL, in the one way that others have.
     #[must_use]
     pub fn invoke_mode(&self) -> InvokeMode {
-        self.invoker.mode
+        self.mode
     }
 
     /// Sends any bytes as one event, past the front end, as `Invoke` or `InvokeWithResponseStream` would, whichever
@@ -207,7 +209,7 @@ impl Emulator {
     /// # Cancel safety
     /// Dropping the future does not take the invocation back.
     pub async fn invoke(&self, event: impl Into<Bytes>) -> Result<Reply, InvocationError> {
-        self.invoker.reply(event.into()).await
+        self.invoker.reply(event.into(), self.mode).await
     }
 
     /// What became of the invocations so far.
