@@ -42,9 +42,17 @@ pub struct Builder {
     command: Option<Vec<String>>,
     script: Option<String>,
     one_stream: bool,
+    environments: u16,
 }
 
 impl Builder {
+    /// Up to so many environments; a request beyond them is throttled. Without it there is one, and a request waits.
+    #[must_use]
+    pub fn environments(mut self, limit: u16) -> Self {
+        self.environments = limit;
+        self
+    }
+
     /// Gives it an option more.
     #[must_use]
     pub fn option(mut self, option: &str) -> Self {
@@ -114,7 +122,15 @@ impl Builder {
         } else {
             Command::new(binaries::streamgate_local())
         };
-        command.args(["--port", "0"]).args(&self.options);
+        let at_limit = if self.environments == 1 {
+            "wait"
+        } else {
+            "throttle"
+        };
+        command
+            .args(["--port", "0", "--at-limit", at_limit])
+            .args(["--max-environments", &self.environments.to_string()])
+            .args(&self.options);
         let words = self
             .command
             .take()
@@ -193,6 +209,7 @@ impl Local {
             command: None,
             script: None,
             one_stream: false,
+            environments: 1,
         }
     }
 

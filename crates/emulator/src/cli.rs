@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode, Journal,
-    Settings, Shape, ZipRuntime,
+    AtLimit, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode,
+    Journal, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -111,7 +111,27 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 
-    /// How many invocations may be open at once; above 1 it is a managed instance
+    /// How many environments there may be at once
+    #[arg(long, value_name = "N", default_value = "10", value_parser = environments)]
+    max_environments: NonZeroU16,
+
+    /// What becomes of a request when they are all busy: throttle (429, as on the service) or wait
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    at_limit: AtLimit,
+
+    /// How many environments are initialized before the first request and kept, as with provisioned concurrency
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    provisioned: u16,
+
+    /// After how many seconds without an invocation an environment ends
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = some_seconds)]
+    idle_timeout: Duration,
+
+    /// Seconds that a new environment takes before its init, as a machine and its code do on the service
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = some_seconds)]
+    cold_start_delay: Duration,
+
+    /// How many invocations an environment may have open at once; above 1 it is a managed instance
     #[arg(long, value_name = "N", default_value = "1", value_parser = concurrency)]
     concurrency: NonZeroU16,
 
@@ -219,6 +239,11 @@ impl Cli {
             },
             timeout: self.timeout,
             memory_mb: self.memory,
+            max_environments: self.max_environments,
+            at_limit: self.at_limit,
+            provisioned: self.provisioned,
+            idle_timeout: self.idle_timeout,
+            cold_start_delay: self.cold_start_delay,
             concurrency: self.concurrency,
             freeze: self.freeze,
             snapstart: self.snapstart,
@@ -262,6 +287,25 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| *seconds > 0.0 && *seconds <= MAX)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| format!("expected seconds above 0 and up to {MAX}"))
+}
+
+/// A time without a limit of the service's.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    const DAY: f64 = 86_400.0;
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.0..=DAY).contains(seconds))
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("expected seconds from 0 to {DAY}"))
+}
+
+fn environments(text: &str) -> Result<NonZeroU16, String> {
+    // What an account has for all its functions by default (source: AWS page "Lambda quotas").
+    const MAX: u16 = 1000;
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroU16| count.get() <= MAX)
+        .ok_or_else(|| format!("expected a number from 1 to {MAX}"))
 }
 
 fn concurrency(text: &str) -> Result<NonZeroU16, String> {

@@ -22,7 +22,7 @@ use crate::clock::epoch_millis;
 use crate::fault::Fault;
 use crate::invocation::{Invocation, InvocationError};
 use crate::journal::{Entry, InitPhase, Journal};
-use crate::sandbox::{Freeze, Generation, Sandbox};
+use crate::sandbox::{Freeze, Generation, Initialization, Place, Sandbox};
 use crate::state::State;
 
 /// The on-demand limit for extensions, runtime and static code together
@@ -37,6 +37,7 @@ const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Environment {
     sandbox: Arc<Sandbox>,
+    place: Arc<Place>,
     shared: Arc<Shared>,
     generation: Generation,
     apis: tokio::task::JoinHandle<Infallible>,
@@ -54,22 +55,24 @@ impl Environment {
     /// Dropping the future kills what was started.
     pub(crate) async fn start(
         sandbox: Arc<Sandbox>,
+        place: Arc<Place>,
         listener: Arc<TcpListener>,
         phase: InitPhase,
     ) -> Result<Self, Fault> {
         let began = Instant::now();
         let limit = match phase {
-            InitPhase::Init if sandbox.concurrency > 1 || sandbox.credentials.is_some() => {
+            InitPhase::Init if has_long_init(&sandbox, &place) => {
                 LONG_INIT_LIMIT.max(sandbox.timeout)
             }
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
-        let shared = Arc::new(Shared::new(&sandbox));
+        let shared = Arc::new(Shared::new(&sandbox, &place));
         let apis = tokio::spawn(api::serve(listener, Arc::clone(&shared)));
-        let generation = Generation::new(&sandbox);
+        let generation = Generation::new(&sandbox, &place);
         let environment = Self {
             sandbox,
+            place,
             shared,
             generation,
             apis,
@@ -132,7 +135,7 @@ impl Environment {
     }
 
     fn journal(&self) -> &Journal {
-        &self.sandbox.journal
+        &self.place.journal
     }
 
     /// Extensions first, and the runtime process only when all of them have registered
@@ -175,6 +178,11 @@ impl Environment {
     /// Resolves when nobody in the environment has anything to do but wait.
     pub(crate) async fn idle(&self) {
         self.shared.until(State::is_idle).await;
+    }
+
+    /// Whether all that is open was answered, so that a moment may do until the environment is free.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.shared.peek(State::is_settling)
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
@@ -256,6 +264,13 @@ impl Environment {
         });
         if goes_on { Ok(()) } else { outcome }
     }
+}
+
+/// Whether init is not part of a request (source: AWS page "Understanding the Lambda execution environment lifecycle").
+fn has_long_init(sandbox: &Sandbox, place: &Place) -> bool {
+    sandbox.concurrency > 1
+        || sandbox.snapstart
+        || place.initialization == Initialization::Provisioned
 }
 
 impl Drop for Environment {

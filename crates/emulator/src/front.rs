@@ -21,7 +21,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use body::{ReplyBody, Source};
@@ -32,16 +31,17 @@ use streamed::{NoResponse, Stream};
 
 use crate::clock::epoch_millis;
 use crate::event::{self, Arrival};
-use crate::invocation::{Answer, Invocation};
-use crate::invoke::{EVENT_LIMIT, Invoker, new_trace_root};
+use crate::invocation::{Answer, InvocationError};
+use crate::invoke::{Call, EVENT_LIMIT, Invoker, new_trace_root};
 use crate::journal::{AccessEnd, Entry, Journal};
 use crate::reply::{self, Base64};
-use crate::settings::{BrokenStreams, FrontKind, Settings};
+use crate::settings::{BrokenStreams, FrontKind, InvokeMode, Settings};
 
 /// The front end of the function.
 #[derive(Debug)]
 pub(crate) struct Front {
     invoker: Invoker,
+    mode: InvokeMode,
     profile: Profile,
     /// `binaryMediaTypes` of a REST API.
     binary: Vec<String>,
@@ -57,12 +57,10 @@ struct Exchange<'a> {
 }
 
 impl Front {
-    pub(crate) fn new(settings: &Settings, invocations: mpsc::Sender<Invocation>) -> Self {
+    pub(crate) fn new(settings: &Settings, invoker: Invoker) -> Self {
         Self {
-            invoker: Invoker {
-                invocations,
-                mode: settings.front.mode(settings.invoke_mode),
-            },
+            invoker,
+            mode: settings.front.mode(settings.invoke_mode),
             profile: Profile::new(settings.front, &settings.region),
             binary: settings.rest_binary.clone(),
             broken_streams: settings.broken_streams,
@@ -140,11 +138,18 @@ impl Front {
         event: Bytes,
         record: &mut Record,
     ) -> Response<Source> {
-        let (answer, _) = self
-            .invoker
-            .invoke(exchange.invocation_id, &exchange.arrival.trace_id, event)
-            .await;
+        let call = Call {
+            request_id: exchange.invocation_id,
+            trace_root: exchange.arrival.trace_id.clone(),
+            event,
+            mode: self.mode,
+        };
+        let (answer, _) = self.invoker.invoke(call).await;
         let response = match answer {
+            Answer::Failed(error @ InvocationError::Throttled) => {
+                record.end(AccessEnd::Refused(error.line()));
+                return self.refuse(exchange, Refusal::Throttled);
+            }
             Answer::Failed(error) => {
                 record.end(AccessEnd::Refused(error.line()));
                 return self.refuse(exchange, Refusal::BadAnswer);

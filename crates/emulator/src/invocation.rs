@@ -110,6 +110,10 @@ pub enum InvocationError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// No environment was free and there may be no more of them; the function never saw the event
+    /// (source: AWS API reference "Invoke", `TooManyRequestsException`).
+    #[error("Rate Exceeded.")]
+    Throttled,
     /// A buffered response above the limit (source: AWS page "Lambda quotas").
     #[error("response larger than {limit} bytes")]
     TooLarge {
@@ -155,6 +159,7 @@ impl InvocationError {
         match self {
             Self::Function(error) => &error.error_type,
             Self::EventTooLarge { .. } => "RequestTooLargeException",
+            Self::Throttled => "TooManyRequestsException",
             Self::TooLarge { .. } => "Function.ResponseSizeTooLarge",
             Self::ResponseMode(_) => "Runtime.InvalidResponseModeHeader",
             Self::Truncated => "Runtime.TruncatedResponse",

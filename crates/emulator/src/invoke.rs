@@ -15,33 +15,40 @@ use crate::settings::InvokeMode;
 /// Largest event of a synchronous invocation (source: AWS page "Lambda quotas", where MB = 1,024 KB).
 pub(crate) const EVENT_LIMIT: usize = 6 * 1024 * 1024;
 
-/// Hands invocations to the function. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct Invoker {
-    pub(crate) invocations: mpsc::Sender<Invocation>,
+/// One event for the function, and how it is to be invoked.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) request_id: Uuid,
+    /// `Root=…` of the trace.
+    pub(crate) trace_root: String,
+    pub(crate) event: Bytes,
     pub(crate) mode: InvokeMode,
 }
 
+/// The one way into the function, for front ends and the library. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Invoker {
+    pub(crate) invocations: mpsc::Sender<Invocation>,
+}
+
 impl Invoker {
-    /// `root` is the `Root=…` of the trace. The receiver closes when the environment is done with the invocation.
-    pub(crate) async fn invoke(
-        &self,
-        request_id: Uuid,
-        root: &str,
-        event: Bytes,
-    ) -> (Answer, oneshot::Receiver<Infallible>) {
+    /// Resolves when the answer begins: with pieces as the function sends them, with a whole payload, or with the
+    /// reason why there is none, be it that no environment is free. The receiver closes when the environment is done
+    /// with the invocation.
+    pub(crate) async fn invoke(&self, call: Call) -> (Answer, oneshot::Receiver<Infallible>) {
         let (reply_to, answer) = oneshot::channel();
         let (guard, over) = oneshot::channel();
         let parent = Uuid::new_v4().simple().to_string();
         let invocation = Invocation {
-            request_id,
+            request_id: call.request_id,
             attempt_id: Uuid::new_v4(),
             trace_id: format!(
-                "{root};Parent={};Sampled=0",
+                "{};Parent={};Sampled=0",
+                call.trace_root,
                 parent.get(..16).unwrap_or(&parent)
             ),
-            event,
-            mode: self.mode,
+            event: call.event,
+            mode: call.mode,
             reply_to,
             guard: Some(guard),
         };
@@ -57,15 +64,25 @@ impl Invoker {
         (answer, over)
     }
 
-    pub(crate) async fn reply(&self, event: Bytes) -> Result<Reply, InvocationError> {
+    /// The same as bytes, for whoever has no front end.
+    pub(crate) async fn reply(
+        &self,
+        event: Bytes,
+        mode: InvokeMode,
+    ) -> Result<Reply, InvocationError> {
         if event.len() > EVENT_LIMIT {
             return Err(InvocationError::EventTooLarge {
                 size: event.len(),
                 limit: EVENT_LIMIT,
             });
         }
-        let root = new_trace_root(SystemTime::now());
-        let (answer, over) = self.invoke(Uuid::new_v4(), &root, event).await;
+        let call = Call {
+            request_id: Uuid::new_v4(),
+            trace_root: new_trace_root(SystemTime::now()),
+            event,
+            mode,
+        };
+        let (answer, over) = self.invoke(call).await;
         let (content_type, rest) = match answer {
             Answer::Failed(error) => return Err(error),
             Answer::Payload { body } => (None, Rest::Payload(Some(body))),

@@ -208,30 +208,51 @@ pub enum AccessEnd {
     ClientGone,
 }
 
+/// Takes the number of the environment and what it has to say.
+type Sink = Arc<dyn Fn(u32, &Entry) + Send + Sync>;
+
 /// Where [`Entry`]s go. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
-    sink: Arc<dyn Fn(&Entry) + Send + Sync>,
+    sink: Sink,
+    environment: u32,
 }
 
 impl Journal {
     /// A journal that calls `sink` for each entry, in order.
     pub fn new(sink: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+        Self::numbered(move |_, entry| sink(entry))
+    }
+
+    fn numbered(sink: impl Fn(u32, &Entry) + Send + Sync + 'static) -> Self {
         Self {
             sink: Arc::new(sink),
+            environment: 1,
         }
     }
 
-    /// Lines on standard error, coloured if that is a terminal and `NO_COLOR` is not set
+    /// The part of the environment of this number.
+    pub(crate) fn of(&self, environment: u32) -> Self {
+        Self {
+            sink: Arc::clone(&self.sink),
+            environment,
+        }
+    }
+
+    /// Lines on standard error, those of environments beyond the first with their number at the end, coloured if that is a terminal and `NO_COLOR` is not set
     /// (source: <https://no-color.org>).
     #[must_use]
     pub fn stderr() -> Self {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self::new(move |entry| {
+        Self::numbered(move |environment, entry| {
+            let suffix = match environment {
+                1 => String::new(),
+                other => format!("\tEnvironment: {other}"),
+            };
             let line = if colour {
-                format!("{}{entry}\x1b[0m\n", entry.paint())
+                format!("{}{entry}{suffix}\x1b[0m\n", entry.paint())
             } else {
-                format!("{entry}\n")
+                format!("{entry}{suffix}\n")
             };
             // A log that nobody reads any more is no reason to stop serving.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
@@ -239,7 +260,7 @@ impl Journal {
     }
 
     pub(crate) fn write(&self, entry: &Entry) {
-        (self.sink)(entry);
+        (self.sink)(self.environment, entry);
     }
 }
 

@@ -37,7 +37,7 @@
 //! | `settings` | what is emulated |
 //! | `front` | the front end; `event` builds its events, `stream` and `reply` read its answers |
 //! | `invoke` | hands events to the function, for the front end and for callers of the library |
-//! | `function` | invocations in turn, an environment for each |
+//! | `pool` | environments: which one an invocation gets, when there is a new one, when one goes |
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
@@ -52,10 +52,10 @@ mod extensions_api;
 mod fault;
 mod faults;
 mod front;
-mod function;
 mod invocation;
 mod invoke;
 mod journal;
+mod pool;
 mod replies;
 mod reply;
 mod runtime_api;
@@ -82,13 +82,13 @@ pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
 pub use replies::Replies;
 pub use sandbox::SandboxError;
 pub use settings::{
-    BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownFront, UnknownInvokeMode,
-    ZipRuntime,
+    AtLimit, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit, UnknownFront,
+    UnknownInvokeMode, ZipRuntime,
 };
 
 use front::Front;
-use function::Function;
 use invoke::Invoker;
+use pool::{Limits, Pool};
 use replies::Tally;
 use sandbox::Sandbox;
 
@@ -122,6 +122,7 @@ pub struct Emulator {
     runtime_api: SocketAddr,
     front_kind: FrontKind,
     invoker: Invoker,
+    mode: InvokeMode,
     stop_function: Option<oneshot::Sender<()>>,
     stop_front: watch::Sender<bool>,
     tally: Arc<Tally>,
@@ -131,39 +132,51 @@ pub struct Emulator {
 
 impl Emulator {
     /// Checks the settings, opens the ports and begins init. The front end answers when this returns; requests wait for
-    /// init.
+    /// init. Provisioned environments are done with it.
     ///
     /// # Errors
     /// Programs that are missing, or an address that is taken.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let (api, api_address) =
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
-        let sandbox = Arc::new(Sandbox::prepare(&settings, api_address)?);
+        let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
         let (url, address) = bind(settings.front.title(), &settings.host, settings.port).await?;
 
-        let (sender, invocations) = mpsc::channel(function::QUEUE);
+        let (sender, invocations) = mpsc::channel(pool::QUEUE);
+        let (is_ready, ready) = oneshot::channel();
         let (stop_front, front_stopped) = watch::channel(false);
         let (stop_function, function_stopped) = oneshot::channel();
-        let front = Front::new(&settings, sender.clone());
+        let invoker = Invoker {
+            invocations: sender,
+        };
+        let front = Front::new(&settings, invoker.clone());
         let tally = Arc::clone(&sandbox.tally);
-        let function = Function {
+        let pool = Pool {
             sandbox,
             listener: Arc::new(api),
+            limits: Limits {
+                environments: settings.max_environments.get().into(),
+                at_limit: settings.at_limit,
+                provisioned: settings.provisioned.into(),
+                idle_timeout: settings.idle_timeout,
+                cold_start_delay: settings.cold_start_delay,
+            },
         };
-        Ok(Self {
+        let emulator = Self {
             address,
             runtime_api: api_address,
             front_kind: settings.front,
-            invoker: Invoker {
-                invocations: sender,
-                mode: settings.front.mode(settings.invoke_mode),
-            },
+            invoker,
+            mode: settings.front.mode(settings.invoke_mode),
             stop_function: Some(stop_function),
             stop_front,
             tally,
-            function: tokio::spawn(function.run(invocations, function_stopped)),
+            function: tokio::spawn(pool.run(invocations, function_stopped, is_ready)),
             front: tokio::spawn(front.serve(url, front_stopped)),
-        })
+        };
+        // Nobody to say so has nothing left to wait for.
+        let _ = ready.await;
+        Ok(emulator)
     }
 
     /// Where the front end listens.
@@ -172,7 +185,7 @@ impl Emulator {
         self.address
     }
 
-    /// Where the Runtime API and the Extensions API listen, `AWS_LAMBDA_RUNTIME_API` of the environment.
+    /// Where the Runtime API and the Extensions API of the first environment listen, its `AWS_LAMBDA_RUNTIME_API`.
     #[must_use]
     pub fn runtime_api(&self) -> SocketAddr {
         self.runtime_api
@@ -193,7 +206,7 @@ impl Emulator {
     /// How the front end invokes the function: as the settings say for a function URL, in the one way that others have.
     #[must_use]
     pub fn invoke_mode(&self) -> InvokeMode {
-        self.invoker.mode
+        self.mode
     }
 
     /// Sends any bytes as one event, past the front end, as `Invoke` or `InvokeWithResponseStream` would, whichever
@@ -207,7 +220,7 @@ impl Emulator {
     /// # Cancel safety
     /// Dropping the future does not take the invocation back.
     pub async fn invoke(&self, event: impl Into<Bytes>) -> Result<Reply, InvocationError> {
-        self.invoker.reply(event.into()).await
+        self.invoker.reply(event.into(), self.mode).await
     }
 
     /// What became of the invocations so far.
@@ -216,8 +229,8 @@ impl Emulator {
         self.tally.replies()
     }
 
-    /// Takes no more requests, shuts the environment down in order (SIGTERM, SHUTDOWN event, SIGKILL) and resolves
-    /// when all its processes are gone.
+    /// Takes no more requests, shuts the environments down in order (SIGTERM, SHUTDOWN event, SIGKILL) and resolves
+    /// when all their processes are gone.
     pub async fn shutdown(mut self) {
         self.stop_front.send_replace(true);
         if let Some(stop) = self.stop_function.take() {

@@ -8,18 +8,21 @@ mod census;
 mod credentials;
 mod freeze;
 mod layout;
+mod orphans;
+mod place;
 mod process;
 mod variables;
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use freeze::Freeze;
+pub(crate) use orphans::Orphans;
+use place::Ports;
+pub(crate) use place::{Initialization, Place};
 pub(crate) use process::{Generation, ProcessName};
 use tempfile::TempDir;
 
@@ -67,6 +70,17 @@ pub enum SandboxError {
     /// A snapshot of what has none.
     #[error("SnapStart is for zip functions with a managed runtime, not for {0}")]
     NoSnapshot(&'static str),
+    /// Environments ahead of requests where there are none of that kind.
+    #[error("provisioned concurrency is not for {0}")]
+    NoProvisioned(&'static str),
+    /// More environments ahead of requests than there may be at all.
+    #[error("{provisioned} provisioned environments are more than the {limit} that there may be")]
+    TooManyProvisioned {
+        /// As many as were asked for.
+        provisioned: u16,
+        /// As many as there may be.
+        limit: u16,
+    },
     /// Two extensions of the same file name.
     #[error("two extensions are named {0:?}")]
     DuplicateExtension(String),
@@ -104,14 +118,14 @@ pub(crate) struct Sandbox {
     pub(crate) concurrency: usize,
     /// Whether processes stand still between invocations.
     pub(crate) freezes: bool,
-    /// Of a function with a snapshot.
-    pub(crate) credentials: Option<Credentials>,
-    adopts: bool,
-    address: SocketAddr,
+    /// Whether environments are made snapshots of, and restored.
+    pub(crate) snapstart: bool,
+    pub(crate) orphans: Arc<Orphans>,
+    settings: Settings,
     runtime: Command,
-    runtime_variables: BTreeMap<OsString, OsString>,
-    extension_variables: BTreeMap<OsString, OsString>,
-    _opt: Option<TempDir>,
+    ports: Ports,
+    opt: Option<PathBuf>,
+    _own_opt: Option<TempDir>,
 }
 
 /// The runtime process.
@@ -135,11 +149,12 @@ const INTERPRETER: &[&str] = &[
 const SNAPSTART_INTERPRETER: &[&str] = &["/var/lang/bin/python3.13", "/var/runtime/bootstrap.py"];
 
 impl Sandbox {
-    /// Finds the programs of a function whose Runtime API listens at `address`.
-    pub(crate) fn prepare(settings: &Settings, address: SocketAddr) -> Result<Self, SandboxError> {
+    /// Finds the programs of the function.
+    pub(crate) fn prepare(settings: Settings) -> Result<Self, SandboxError> {
         if settings.snapstart {
-            check_snapshot(settings)?;
+            check_snapshot(&settings)?;
         }
+        check_provisioned(&settings)?;
         let mut own_opt = None;
         let opt = match (&settings.opt, &settings.shape) {
             (Some(opt), _) => Some(layout::directory("--opt", opt)?),
@@ -165,12 +180,7 @@ impl Sandbox {
                 return Err(SandboxError::DuplicateExtension(program.name.clone()));
             }
         }
-        let runtime = runtime_command(settings, opt.as_deref())?;
-        let api = address.to_string();
-        let mut runtime_variables = variables::of_runtime(settings, &api, opt.as_deref());
-        let credentials = settings
-            .snapstart
-            .then(|| Credentials::instead_of_keys(&mut runtime_variables, &api));
+        let runtime = runtime_command(&settings, opt.as_deref())?;
         Ok(Self {
             extensions,
             journal: settings.journal.clone(),
@@ -186,13 +196,13 @@ impl Sandbox {
             memory_mb: settings.memory_mb,
             concurrency: settings.concurrency.get().into(),
             freezes: settings.freeze,
-            credentials,
-            adopts: settings.adopt_orphans && adopt_orphans(),
-            address,
+            snapstart: settings.snapstart,
+            orphans: Arc::new(Orphans::new(settings.adopt_orphans)),
+            settings,
             runtime,
-            extension_variables: variables::of_extension(&runtime_variables),
-            runtime_variables,
-            _opt: own_opt,
+            ports: Ports::new(),
+            opt,
+            _own_opt: own_opt,
         })
     }
 
@@ -222,15 +232,19 @@ fn check_snapshot(settings: &Settings) -> Result<(), SandboxError> {
     }
 }
 
-/// Makes orphans of all descendants children of this process; false where the system cannot.
-#[cfg(target_os = "linux")]
-fn adopt_orphans() -> bool {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn adopt_orphans() -> bool {
-    false
+/// What has provisioned concurrency (source: AWS pages "Improving startup performance with Lambda SnapStart" and
+/// "Understanding the Lambda Managed Instances execution environment").
+fn check_provisioned(settings: &Settings) -> Result<(), SandboxError> {
+    let (provisioned, limit) = (settings.provisioned, settings.max_environments.get());
+    match provisioned {
+        0 => Ok(()),
+        _ if settings.snapstart => Err(SandboxError::NoProvisioned("SnapStart")),
+        _ if settings.concurrency.get() > 1 => {
+            Err(SandboxError::NoProvisioned("managed instances"))
+        }
+        _ if provisioned > limit => Err(SandboxError::TooManyProvisioned { provisioned, limit }),
+        _ => Ok(()),
+    }
 }
 
 fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, SandboxError> {

@@ -4,6 +4,7 @@
 //! Plain values; nothing here touches the file system or the environment. Building an
 //! [`Emulator`](crate::Emulator) from them is what checks paths and opens ports.
 
+mod at_limit;
 mod front_kind;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use at_limit::{AtLimit, UnknownAtLimit};
 pub use front_kind::{FrontKind, UnknownFront};
 
 use crate::faults::FaultScript;
@@ -127,7 +129,18 @@ pub struct Settings {
     pub timeout: Duration,
     /// The function's memory size in MB; told to the function, not enforced.
     pub memory_mb: u32,
-    /// How many invocations the environment may have open at once. Above 1 it is a managed instance, which keeps as
+    /// How many environments there may be at once.
+    pub max_environments: NonZeroU16,
+    /// What becomes of a request when they are all busy.
+    pub at_limit: AtLimit,
+    /// How many of them are initialized from the start and never end, as with provisioned concurrency. No managed
+    /// instances and no functions with a snapshot have that.
+    pub provisioned: u16,
+    /// After how long without an invocation an environment ends.
+    pub idle_timeout: Duration,
+    /// What a new environment takes before its init begins.
+    pub cold_start_delay: Duration,
+    /// How many invocations an environment may have open at once. Above 1 it is a managed instance, which keeps as
     /// many polls waiting.
     pub concurrency: NonZeroU16,
     /// Whether every process of the environment stands still from the end of an invocation to the next event. Linux
@@ -157,7 +170,8 @@ pub struct Settings {
 
 impl Settings {
     /// Settings with the defaults of `streamgate-local` for a function of this shape: a function URL on port 9000 of
-    /// 127.0.0.1, `RESPONSE_STREAM`, 60 s, 128 MB, one invocation at a time, nothing inherited.
+    /// 127.0.0.1, `RESPONSE_STREAM`, 60 s, 128 MB, up to 10 environments with one invocation at a time, nothing
+    /// inherited.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         Self {
@@ -174,6 +188,11 @@ impl Settings {
             broken_streams: BrokenStreams::default(),
             timeout: Duration::from_mins(1),
             memory_mb: 128,
+            max_environments: MAX_ENVIRONMENTS,
+            at_limit: AtLimit::default(),
+            provisioned: 0,
+            idle_timeout: Duration::from_mins(5),
+            cold_start_delay: Duration::ZERO,
             concurrency: NonZeroU16::MIN,
             freeze: false,
             snapstart: false,
@@ -195,6 +214,9 @@ impl Settings {
         )
     }
 }
+
+/// Enough for a browser's six connections and a few more; a laptop has room for as many apps.
+const MAX_ENVIRONMENTS: NonZeroU16 = NonZeroU16::new(10).expect("it is not 0");
 
 /// The account that owns the emulated function.
 pub(crate) const ACCOUNT_ID: &str = "123456789012";

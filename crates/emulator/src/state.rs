@@ -337,6 +337,12 @@ impl State {
         self.open.retain(|open| open.sequence != sequence);
     }
 
+    /// Whether something is open and all of it was answered to the end: runtime and extensions have yet to ask for
+    /// their next event.
+    pub(crate) fn is_settling(&self) -> bool {
+        !self.open.is_empty() && self.open.iter().all(|open| open.sent)
+    }
+
     /// Gives an open invocation up; returns where its answer is awaited, if none was begun. The first reason stays.
     pub(crate) fn abort(
         &mut self,

@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
 use crate::replies::Tally;
-use crate::sandbox::{Credentials, Sandbox};
+use crate::sandbox::{Credentials, Place, Sandbox};
 use crate::state::{Accepted, Refusal, RuntimeCall, State};
 
 /// [`State`] with notifications, and the constants that both APIs tell.
@@ -29,16 +29,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(sandbox: &Sandbox) -> Self {
+    pub(crate) fn new(sandbox: &Sandbox, place: &Place) -> Self {
         Self {
             state: watch::Sender::new(State::new(sandbox.concurrency)),
-            journal: sandbox.journal.clone(),
+            journal: place.journal.clone(),
             faults: Faults::new(&sandbox.faults),
             tally: Arc::clone(&sandbox.tally),
             function_arn: sandbox.function_arn.clone(),
             function_name: sandbox.function_name.clone(),
             handler: sandbox.handler.clone(),
-            credentials: sandbox.credentials.clone(),
+            credentials: place.credentials.clone(),
             external: sandbox
                 .extensions
                 .iter()

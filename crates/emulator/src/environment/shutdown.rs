@@ -111,7 +111,7 @@ impl Environment {
 
     fn killed(&self, name: &ProcessName, reason: &str) {
         self.generation.kill(name);
-        self.sandbox.journal.write(&Entry::Killed {
+        self.journal().write(&Entry::Killed {
             process: name.to_string(),
             reason: reason.to_owned(),
         });

@@ -13,6 +13,8 @@ use crate::settings::FrontKind;
 pub(super) enum Refusal {
     /// The request is above the limit.
     TooLarge { limit: usize },
+    /// No environment is free, and there may be no more of them.
+    Throttled,
     /// The function failed, or its answer is malformed.
     BadAnswer,
     /// A stream that is not prelude, delimiter and payload.
@@ -25,6 +27,9 @@ pub(super) enum Refusal {
 /// |---|---|
 /// | function URL | common experience |
 /// | API Gateway | AWS page "Handling Lambda errors with an API Gateway API"; texts of the 413 are common experience |
+/// | function URL, [`Refusal::Throttled`] | AWS API reference "Invoke", `TooManyRequestsException`; seen in public reports |
+/// | API Gateway, [`Refusal::Throttled`] | AWS re:Post "API Gateway proxy integration does not forward Lambda throttling" |
+/// | ALB and VPC Lattice, [`Refusal::Throttled`] | assumed |
 /// | API Gateway, [`Refusal::NoStream`] | AWS page "Set up a Lambda proxy integration with payload response streaming…" |
 /// | ALB | AWS page "Troubleshoot your Application Load Balancers"; the page's markup is common experience |
 /// | VPC Lattice | assumed |
@@ -37,12 +42,24 @@ pub(super) fn response(
     let status = match refusal {
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::BadAnswer => StatusCode::BAD_GATEWAY,
+        Refusal::Throttled => match kind {
+            FrontKind::FunctionUrl => StatusCode::TOO_MANY_REQUESTS,
+            FrontKind::HttpApi | FrontKind::Rest | FrontKind::RestStream | FrontKind::WebSocket => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            _ => StatusCode::BAD_GATEWAY,
+        },
         Refusal::NoStream => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let json = |json: serde_json::Value| ("application/json", json.to_string());
     let (content_type, body) = match (kind, refusal) {
         (FrontKind::FunctionUrl, Refusal::TooLarge { limit }) => json(json!({
             "Message": too_large(limit)
+        })),
+        (FrontKind::FunctionUrl, Refusal::Throttled) => json(json!({
+            "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+            "Type": "User",
+            "message": "Rate Exceeded.",
         })),
         (FrontKind::FunctionUrl, _) => ("application/json", "Internal Server Error".to_owned()),
         (FrontKind::HttpApi, Refusal::TooLarge { .. }) => {

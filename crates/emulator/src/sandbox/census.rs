@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::process::{Pid, getpid};
 
 const PROC: &str = "/proc";
 
@@ -94,8 +94,9 @@ pub(super) struct Marks<'a> {
     pub(super) known: &'a HashSet<Identity>,
     /// `NAME=VALUE` among the variables of each process that has not cleared them.
     pub(super) variable: &'a [u8],
-    /// Whether this process has no children but those started and orphans that came to it.
-    pub(super) adopts: bool,
+    /// Where every orphan among this process's children belongs to this environment: the children that others
+    /// started, and that do not.
+    pub(super) strangers: Option<&'a HashSet<Pid>>,
 }
 
 /// The living processes that belong to the environment.
@@ -131,7 +132,10 @@ fn select(
                     .iter()
                     .any(|id| ids.contains(id))
                 || marks.known.contains(&seen.identity())
-                || (marks.adopts && seen.parent == own.as_raw_pid())
+                || (seen.parent == own.as_raw_pid()
+                    && marks
+                        .strangers
+                        .is_some_and(|strangers| !strangers.contains(&seen.pid)))
         };
         let found: Vec<Seen> = others.extract_if(.., belongs).collect();
         if join(found, &mut ids) {
@@ -151,16 +155,13 @@ fn has_variable(proc: &Path, pid: Pid, variable: &[u8]) -> bool {
     environ.is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == variable))
 }
 
-/// Waits for orphans that came to this process and have ended; those started have somebody else to wait for them.
-pub(super) fn reap_orphans(started: &[Pid]) {
+/// The children of this process that have ended and wait to be waited for, and those that have not.
+pub(super) fn children() -> (Vec<Seen>, Vec<Seen>) {
     let own = getpid().as_raw_pid();
-    let ended = all(Path::new(PROC))
+    all(Path::new(PROC))
         .into_iter()
-        .filter(|seen| seen.is_zombie() && seen.parent == own && !started.contains(&seen.pid));
-    for seen in ended {
-        // Whatever its status was, nobody wants it.
-        let _ = waitpid(Some(seen.pid), WaitOptions::NOHANG);
-    }
+        .filter(|seen| seen.parent == own)
+        .partition(Seen::is_zombie)
 }
 
 #[cfg(test)]
@@ -183,11 +184,12 @@ mod tests {
 
     fn selected(others: &[Seen], known: &[i32], adopts: bool, variable: &[i32]) -> Vec<i32> {
         let known = known.iter().map(|pid| (Pid::from_raw(*pid).unwrap(), 7));
+        let strangers = HashSet::from([Pid::from_raw(61).unwrap()]);
         let marks = Marks {
             started: &[Pid::from_raw(100).unwrap()],
             known: &known.collect(),
             variable: b"",
-            adopts,
+            strangers: adopts.then_some(&strangers),
         };
         let own = Pid::from_raw(50).unwrap();
         let members = select(others.to_vec(), &marks, own, |pid| {
@@ -235,7 +237,12 @@ mod tests {
 
     #[test]
     fn an_orphan_of_its_own_session_is_known_by_its_variable_its_past_or_its_new_parent() {
-        let others = [seen(200, 50, 200, 200), seen(201, 200, 201, 201)];
+        // The last was started by another environment.
+        let others = [
+            seen(200, 50, 200, 200),
+            seen(201, 200, 201, 201),
+            seen(61, 50, 61, 9),
+        ];
         assert_eq!(selected(&others, &[], false, &[]), [0; 0]);
         assert_eq!(selected(&others, &[], false, &[200]), [200, 201]);
         assert_eq!(selected(&others, &[200], false, &[]), [200, 201]);
@@ -263,7 +270,7 @@ mod tests {
             started: &started,
             known: &HashSet::new(),
             variable: b"CENSUS_TEST=this one",
-            adopts: false,
+            strangers: None,
         };
         let found = members(&marks);
         for expected in [started[0], shell, sleeper] {

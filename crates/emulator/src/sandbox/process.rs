@@ -8,13 +8,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::census::{self, Identity, Marks, Seen};
 use super::freeze::Frozen;
-use super::{Program, Sandbox};
+use super::orphans::Life;
+use super::{Place, Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
 
@@ -45,27 +44,26 @@ struct Process {
 #[derive(Debug)]
 pub(crate) struct Generation {
     sandbox: Arc<Sandbox>,
-    processes: Arc<Mutex<Vec<Process>>>,
+    place: Arc<Place>,
+    life: Life,
+    processes: Mutex<Vec<Process>>,
     /// Whom the last look at the system's processes found.
     known: Mutex<HashSet<Identity>>,
     frozen: Mutex<Option<Frozen>>,
     /// In the environment of every process of this life, as `/proc` shows it; no two environments share it.
     marker: Vec<u8>,
-    reaper: Option<JoinHandle<()>>,
 }
 
 impl Generation {
-    pub(crate) fn new(sandbox: &Arc<Sandbox>) -> Self {
-        let processes = Arc::default();
+    pub(crate) fn new(sandbox: &Arc<Sandbox>, place: &Arc<Place>) -> Self {
         Self {
             sandbox: Arc::clone(sandbox),
-            reaper: sandbox
-                .adopts
-                .then(|| tokio::spawn(reap(Arc::clone(&processes)))),
-            processes,
+            place: Arc::clone(place),
+            life: sandbox.orphans.life(),
+            processes: Mutex::default(),
             known: Mutex::default(),
             frozen: Mutex::new(None),
-            marker: format!("AWS_LAMBDA_RUNTIME_API={}", sandbox.address).into_bytes(),
+            marker: format!("AWS_LAMBDA_RUNTIME_API={}", place.address).into_bytes(),
         }
     }
 
@@ -77,7 +75,7 @@ impl Generation {
         let mut command = tokio::process::Command::new(&program.path);
         command
             .env_clear()
-            .envs(&self.sandbox.extension_variables)
+            .envs(&self.place.extension_variables)
             .current_dir("/");
         let name = program.name.clone();
         let exit = move |status| Fault::ExtensionExit { name, status };
@@ -99,7 +97,7 @@ impl Generation {
         command
             .args(&runtime.arguments)
             .env_clear()
-            .envs(&self.sandbox.runtime_variables);
+            .envs(&self.place.runtime_variables);
         if let Some(directory) = &runtime.directory {
             command.current_dir(directory);
         }
@@ -121,24 +119,19 @@ impl Generation {
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
-        // Held until the process is listed: what is not, is an orphan to the reaper.
-        let mut processes = self.lock();
-        let mut child = command.spawn()?;
-        let pid = child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let pid = pid.ok_or_else(|| std::io::Error::other("process ended before it had an id"))?;
+        let (mut child, pid) = self.sandbox.orphans.spawn(&mut command)?;
         let (exited, observer) = watch::channel(false);
-        let shared = Arc::clone(shared);
+        let (shared, orphans) = (Arc::clone(shared), Arc::clone(&self.sandbox.orphans));
         tokio::spawn(async move {
             let status = match child.wait().await {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
             };
+            orphans.ended(pid);
             shared.apply_always(|state| state.fail(exit(status)));
             let _ = exited.send(true);
         });
-        processes.push(Process {
+        self.lock().push(Process {
             name,
             pid,
             exited: observer,
@@ -162,7 +155,7 @@ impl Generation {
             started: &started,
             known: &known,
             variable: &self.marker,
-            adopts: self.sandbox.adopts,
+            strangers: self.life.strangers().as_ref(),
         });
         *known = members.iter().map(Seen::identity).collect();
         members
@@ -226,25 +219,6 @@ impl Generation {
             self.kill_all();
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-    }
-}
-
-impl Drop for Generation {
-    fn drop(&mut self) {
-        if let Some(reaper) = &self.reaper {
-            reaper.abort();
-        }
-    }
-}
-
-/// Waits for the orphans that come to this process, as the first process of a system does.
-async fn reap(processes: Arc<Mutex<Vec<Process>>>) {
-    let Ok(mut ended) = signal(SignalKind::child()) else {
-        return;
-    };
-    while ended.recv().await.is_some() {
-        let processes = lock(&processes);
-        census::reap_orphans(&pids(&processes));
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::Initialization;
 use crate::settings::{Settings, Shape, ZipRuntime};
 
 /// The customer's variable that names a wrapper for the runtime process.
@@ -57,10 +58,21 @@ pub(super) const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_SESSION_TOKEN", "local"),
 ];
 
+/// What differs from environment to environment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    pub(super) number: u32,
+    /// Host and port of the Runtime API.
+    pub(super) api: &'a str,
+    pub(super) initialization: Initialization,
+    /// Where its app is to listen, instead of where the settings say.
+    pub(super) port: Option<u16>,
+}
+
 /// The runtime process's variables.
 pub(super) fn of_runtime(
     settings: &Settings,
-    api: &str,
+    own: &Own<'_>,
     opt: Option<&Path>,
 ) -> BTreeMap<OsString, OsString> {
     let mut variables: BTreeMap<OsString, OsString> = settings
@@ -76,36 +88,8 @@ pub(super) fn of_runtime(
             .map(|(name, value)| (name.into(), value.into())),
     );
 
-    let own_credentials = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_PROFILE",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ];
-    if !own_credentials
-        .iter()
-        .any(|name| variables.contains_key(&OsString::from(name)))
-    {
-        variables.extend(
-            CREDENTIALS
-                .iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
-    }
-    let defaults = [
-        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
-        ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000"),
-    ];
-    // A zip function gets these from Lambda, an image brings its own.
-    let zip_defaults = [
-        ("LANG", "en_US.UTF-8"),
-        ("TZ", ":UTC"),
-        ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
-    ];
     let zip = matches!(settings.shape, Shape::Zip { .. });
-    for (name, value) in defaults.iter().chain(zip_defaults.iter().filter(|_| zip)) {
-        variables.entry(name.into()).or_insert_with(|| value.into());
-    }
-
+    add_defaults(&mut variables, zip);
     let name = &settings.function_name;
     let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
         variables.insert(name.into(), value.as_ref().to_owned());
@@ -126,15 +110,23 @@ pub(super) fn of_runtime(
         "lambda-managed-instances"
     } else if settings.snapstart {
         "snap-start"
+    } else if own.initialization == Initialization::Provisioned {
+        "provisioned-concurrency"
     } else {
         "on-demand"
     };
     set("AWS_LAMBDA_INITIALIZATION_TYPE", &initialization);
     if !settings.snapstart {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
-        set("AWS_LAMBDA_LOG_STREAM_NAME", &"local/[$LATEST]0");
+        set(
+            "AWS_LAMBDA_LOG_STREAM_NAME",
+            &format!("local/[$LATEST]{}", own.number),
+        );
     }
-    set("AWS_LAMBDA_RUNTIME_API", &api);
+    set("AWS_LAMBDA_RUNTIME_API", &own.api);
+    if let Some(port) = own.port {
+        set("PORT", &port.to_string());
+    }
     match &settings.shape {
         Shape::Entrypoint { .. } | Shape::ImageAttach { .. } => {
             set("AWS_EXECUTION_ENV", &"AWS_Lambda_Image");
@@ -166,6 +158,38 @@ pub(super) fn of_runtime(
         }
     }
     variables
+}
+
+/// What Lambda sets where the function does not; `zip` functions get more than images.
+fn add_defaults(variables: &mut BTreeMap<OsString, OsString>, zip: bool) {
+    let own_credentials = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    if !own_credentials
+        .iter()
+        .any(|name| variables.contains_key(&OsString::from(name)))
+    {
+        variables.extend(
+            CREDENTIALS
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
+    }
+    let defaults = [
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
+        ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000"),
+    ];
+    // A zip function gets these from Lambda, an image brings its own.
+    let zip_defaults = [
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
+        ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+    ];
+    for (name, value) in defaults.iter().chain(zip_defaults.iter().filter(|_| zip)) {
+        variables.entry(name.into()).or_insert_with(|| value.into());
+    }
 }
 
 /// Takes a variable out, if it is there and text.
@@ -210,6 +234,15 @@ mod tests {
         settings
     }
 
+    fn own(api: &str) -> Own<'_> {
+        Own {
+            number: 1,
+            api,
+            initialization: Initialization::OnDemand,
+            port: None,
+        }
+    }
+
     fn get(variables: &BTreeMap<OsString, OsString>, name: &str) -> Option<String> {
         variables
             .get(&OsString::from(name))
@@ -220,7 +253,7 @@ mod tests {
     fn the_runtime_process_gets_what_lambda_sets_over_what_it_inherits() {
         let variables = of_runtime(
             &zip(ZipRuntime::Managed),
-            "127.0.0.1:7",
+            &own("127.0.0.1:7"),
             Some(Path::new("/o")),
         );
         for (name, value) in [
@@ -240,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_os_only_function_has_no_wrapper_and_no_execution_environment_name() {
-        let variables = of_runtime(&zip(ZipRuntime::OsOnly), "127.0.0.1:7", None);
+        let variables = of_runtime(&zip(ZipRuntime::OsOnly), &own("127.0.0.1:7"), None);
         assert_eq!(get(&variables, "AWS_LAMBDA_EXEC_WRAPPER"), None);
         assert_eq!(get(&variables, "AWS_EXECUTION_ENV"), None);
     }
@@ -248,7 +281,7 @@ mod tests {
     #[test]
     fn extensions_do_not_see_what_lambda_withholds() {
         let settings = zip(ZipRuntime::Managed);
-        let variables = of_extension(&of_runtime(&settings, "127.0.0.1:7", None));
+        let variables = of_extension(&of_runtime(&settings, &own("127.0.0.1:7"), None));
         for name in WITHHELD.into_iter().chain(["_SECRET", "_"]) {
             assert_eq!(get(&variables, name), None, "{name}");
         }
@@ -263,7 +296,7 @@ mod tests {
     fn a_function_with_a_snapshot_is_told_so_and_has_no_log_stream() {
         let mut settings = zip(ZipRuntime::Managed);
         settings.snapstart = true;
-        let variables = of_runtime(&settings, "a:1", None);
+        let variables = of_runtime(&settings, &own("a:1"), None);
         for (name, value) in [
             ("AWS_LAMBDA_INITIALIZATION_TYPE", Some("snap-start")),
             ("AWS_EXECUTION_ENV", Some("AWS_Lambda_python3.13")),
@@ -278,7 +311,7 @@ mod tests {
     fn a_managed_instance_is_told_its_concurrency_and_its_extensions_are_not() {
         let mut settings = zip(ZipRuntime::Managed);
         settings.concurrency = 4.try_into().unwrap();
-        let variables = of_runtime(&settings, "a:1", None);
+        let variables = of_runtime(&settings, &own("a:1"), None);
         for (name, value) in [
             ("AWS_LAMBDA_MAX_CONCURRENCY", "4"),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances"),
@@ -290,13 +323,37 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_is_told_what_is_its_own() {
+        let mut settings = zip(ZipRuntime::Managed);
+        settings.variables.push(("PORT".into(), "3000".into()));
+        let own = Own {
+            number: 3,
+            initialization: Initialization::Provisioned,
+            port: Some(20_001),
+            ..own("a:3")
+        };
+        let variables = of_runtime(&settings, &own, None);
+        for (name, value) in [
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "local/[$LATEST]3"),
+            ("AWS_LAMBDA_RUNTIME_API", "a:3"),
+            ("PORT", "20001"),
+        ] {
+            assert_eq!(get(&variables, name).as_deref(), Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn credentials_of_the_shell_are_kept() {
         let mut settings = zip(ZipRuntime::Managed);
         settings
             .inherited
             .push(("AWS_PROFILE".into(), "dev".into()));
         assert_eq!(
-            get(&of_runtime(&settings, "a:1", None), "AWS_ACCESS_KEY_ID"),
+            get(
+                &of_runtime(&settings, &own("a:1"), None),
+                "AWS_ACCESS_KEY_ID"
+            ),
             None
         );
     }

@@ -16,13 +16,16 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU16;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use streamgate_emulator::{Emulator, Entry, InvocationError, Journal, Replies, Settings, Shape};
+use streamgate_emulator::{
+    AtLimit, Emulator, Entry, InvocationError, Journal, Replies, Settings, Shape,
+};
 use tempfile::TempDir;
 
 /// Longest that anything here is waited for.
@@ -62,6 +65,9 @@ impl Lambda {
         let mut settings = Settings::new(Shape::ImageAttach { command });
         settings.opt = Some(directory.path().to_owned());
         settings.port = 0;
+        // The test plays the runtime of one environment, and most tests are of nothing else.
+        settings.max_environments = NonZeroU16::MIN;
+        settings.at_limit = AtLimit::Wait;
         settings.inherited = std::env::vars_os().collect();
         settings.variables = vec![("DIR".into(), directory.path().to_str().unwrap().into())];
         settings.journal = Journal::new(move |entry| {

@@ -1,30 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The function: takes invocations in turn and sees to it that there is an environment for each.
-//!
-//! One environment, so requests queue where the service would start a second one.
+//! One environment of the pool over its whole time: init, invocations, freezes, resets, the end.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::environment::Environment;
 use crate::fault::Fault;
 use crate::invocation::{Answer, Invocation};
 use crate::journal::{Entry, InitPhase};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Place, Sandbox};
 
-/// Invocations that wait for the environment; a front whose invocation is one too many waits to hand it over.
-pub(crate) const QUEUE: usize = 1024;
+const SPINDOWN: &str = "spindown";
 
-/// What an environment of the function is made from.
+/// What the pool is told about the environment of this number.
 #[derive(Debug)]
-pub(crate) struct Function {
-    pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) listener: Arc<TcpListener>,
+pub(super) struct News {
+    pub(super) number: u32,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// Init is done.
+    Live(Weak<Environment>),
+    /// One of the invocations that it was handed is over.
+    Freed,
+    /// It is being stopped.
+    Stopping,
+    /// It has fallen, and its processes are gone.
+    Down,
+}
+
+/// An environment, whether its processes run or not.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) number: u32,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) place: Arc<Place>,
+    pub(super) listener: Arc<TcpListener>,
+    /// What the service needs before init: a machine, the code.
+    pub(super) cold_start_delay: Duration,
+    pub(super) news: mpsc::UnboundedSender<News>,
+    /// Turns true when the function is to end, whatever is open.
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 /// An invocation that is over, or whose environment has to be.
@@ -34,35 +58,39 @@ struct Finished {
     _guard: Option<oneshot::Sender<Infallible>>,
 }
 
-impl Function {
-    /// Serves until `stop` resolves or all fronts are gone, then shuts the environment down in order.
+impl Slot {
+    /// Serves until `invocations` closes or the function is stopped, then shuts the environment down in order.
     ///
-    /// Init runs at once, before any invocation, as it may on the service. An environment that fell is replaced inside
-    /// the next invocation and under the function's own timeout: the "suppressed init" of AWS page "Understanding the
-    /// Lambda execution environment lifecycle".
-    pub(crate) async fn run(
-        self,
-        mut invocations: mpsc::Receiver<Invocation>,
-        mut stop: oneshot::Receiver<()>,
-    ) {
+    /// Init runs at once. An environment that fell is started again inside the next invocation and under the
+    /// function's own timeout: the "suppressed init" of AWS page "Understanding the Lambda execution environment
+    /// lifecycle".
+    pub(super) async fn run(self, mut invocations: mpsc::Receiver<Invocation>) -> u32 {
+        let mut stop = self.stop.clone();
         let mut environment = tokio::select! {
-            started = self.start(InitPhase::Init) => started.ok(),
-            _ = &mut stop => return,
+            started = self.cold_start() => started.ok(),
+            () = stopped(&mut stop) => return self.number,
         };
         let mut running = FuturesUnordered::new();
         loop {
             let mut invocation = tokio::select! {
                 biased;
-                _ = &mut stop => break,
+                () = stopped(&mut stop) => break,
                 Some(finished) = running.next() => {
-                    if let Finished { outcome: Err(fault), _guard } = finished {
+                    let Finished { outcome, _guard } = finished;
+                    if let Err(fault) = outcome {
                         // The fault is that of all who are in this environment.
-                        let _others: Vec<_> = running.by_ref().collect().await;
+                        self.tell(What::Stopping);
+                        let others: Vec<_> = running.by_ref().collect().await;
                         self.reset(environment.take(), &fault).await;
+                        for _ in &others {
+                            self.tell(What::Freed);
+                        }
                     }
+                    self.tell(What::Freed);
                     continue;
                 }
                 fault = fault_of(environment.as_deref()), if running.is_empty() => {
+                    self.tell(What::Stopping);
                     self.reset(environment.take(), &fault).await;
                     continue;
                 }
@@ -83,12 +111,13 @@ impl Function {
             } else {
                 let started = tokio::select! {
                     started = self.start(InitPhase::Invoke) => started,
-                    _ = &mut stop => return,
+                    () = stopped(&mut stop) => return self.number,
                 };
                 match started {
                     Ok(started) => environment.insert(started),
                     Err(fault) => {
                         let _ = invocation.reply_to.send(Answer::Failed((&fault).into()));
+                        self.tell(What::Freed);
                         continue;
                     }
                 }
@@ -104,35 +133,59 @@ impl Function {
         }
         drop(running);
         if let Some(environment) = environment {
-            self.sandbox.journal.write(&Entry::Stopping {
+            self.place.journal.write(&Entry::Stopping {
                 reason: SPINDOWN,
                 message: None,
             });
             environment.stop(SPINDOWN).await;
         }
-        let replies = self.sandbox.tally.replies();
-        self.sandbox.journal.write(&Entry::Replies(replies));
+        self.number
+    }
+
+    /// A pool that has gone needs no news.
+    fn tell(&self, what: What) {
+        let number = self.number;
+        let _ = self.news.send(News { number, what });
+    }
+
+    async fn cold_start(&self) -> Result<Arc<Environment>, Fault> {
+        tokio::time::sleep(self.cold_start_delay).await;
+        self.start(InitPhase::Init).await
     }
 
     async fn start(&self, phase: InitPhase) -> Result<Arc<Environment>, Fault> {
-        let (sandbox, listener) = (Arc::clone(&self.sandbox), Arc::clone(&self.listener));
-        let started = Environment::start(sandbox, listener, phase).await?;
-        Ok(Arc::new(started))
+        let started = Environment::start(
+            Arc::clone(&self.sandbox),
+            Arc::clone(&self.place),
+            Arc::clone(&self.listener),
+            phase,
+        )
+        .await
+        .map(Arc::new);
+        self.tell(match &started {
+            Ok(environment) => What::Live(Arc::downgrade(environment)),
+            Err(_) => What::Down,
+        });
+        started
     }
 
     async fn reset(&self, environment: Option<Arc<Environment>>, fault: &Fault) {
         let reason = fault.shutdown_reason();
-        self.sandbox.journal.write(&Entry::Stopping {
+        self.place.journal.write(&Entry::Stopping {
             reason,
             message: Some(format!("{}: {fault}", fault.error_type())),
         });
         if let Some(environment) = environment {
             environment.stop(reason).await;
         }
+        self.tell(What::Down);
     }
 }
 
-const SPINDOWN: &str = "spindown";
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A pool that has gone has stopped, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
 
 async fn fault_of(environment: Option<&Environment>) -> Fault {
     match environment {
