@@ -5,6 +5,7 @@
 //! processes is in [`sandbox`](crate::sandbox). A reset keeps the environment's address and `/tmp`, as on the service
 //! (source: AWS page "Understanding the Lambda execution environment lifecycle").
 
+mod runtime_done;
 mod shared;
 mod shutdown;
 
@@ -15,6 +16,8 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use runtime_done::RuntimeDone;
+pub(crate) use runtime_done::Responses;
 pub(crate) use shared::Shared;
 
 use crate::api;
@@ -77,12 +80,13 @@ impl Environment {
         };
         environment.journal().write(&Entry::InitStart {
             runtime: environment.sandbox.describe(),
+            phase,
         });
         let outcome = tokio::time::timeout_at(began + limit, environment.initialize()).await;
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
-                environment.journal().write(&Entry::InitDone { duration });
+                environment.journal().write(&Entry::InitDone { duration, phase });
                 if environment.shared.has_restore() {
                     return environment.restore().await;
                 }
@@ -132,7 +136,7 @@ impl Environment {
     }
 
     fn journal(&self) -> &Journal {
-        &self.sandbox.journal
+        &self.shared.journal
     }
 
     /// Extensions first, and the runtime process only when all of them have registered
@@ -202,25 +206,33 @@ impl Environment {
     ///
     /// # Cancel safety
     /// After a drop the invocation stays open; only [`Environment::stop`] makes sense then.
-    pub(crate) async fn invoke(&self, invocation: Invocation, began: Instant) -> Result<(), Fault> {
+    pub(crate) async fn invoke(
+        &self,
+        mut invocation: Invocation,
+        began: Instant,
+    ) -> Result<(), Fault> {
         let request_id = invocation.request_id.to_string();
+        let log = invocation.log.take();
         let deadline = began + self.sandbox.timeout;
         let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
         self.journal().write(&Entry::Start {
             request_id: request_id.clone(),
+            trace_id: invocation.trace_id.clone(),
         });
         self.shared.tally.begun();
         let sequence = self
             .shared
             .apply_always(|state| state.begin(invocation, epoch_millis(deadline_at)));
+        let runtime_done = RuntimeDone::new(&self.shared, &request_id, sequence, began);
         let outcome = tokio::select! {
             // A finished invocation counts as such, even if the next thing that happens is already known.
             biased;
-            () = self.shared.until(|state| state.invocation_done(sequence)) => Ok(()),
+            () = self.done_with(sequence, &runtime_done) => Ok(()),
             fault = self.shared.fault() => Err(fault),
             () = tokio::time::sleep_until(deadline) => Err(Fault::Timeout(self.sandbox.timeout)),
         };
         if let Err(fault) = &outcome {
+            runtime_done.failed(fault);
             let error = InvocationError::from(fault);
             self.shared.abort(sequence, &error);
             self.journal().write(&Entry::InvocationFailed {
@@ -242,19 +254,33 @@ impl Environment {
         });
         let init = self.init().take();
         self.journal().write(&Entry::Report {
-            request_id,
+            request_id: request_id.clone(),
             duration: began.elapsed(),
             memory_mb: self.sandbox.memory_mb,
             init,
-            status: outcome.as_ref().err().map(|fault| {
-                if fault.is_timeout() {
-                    "timeout".to_owned()
-                } else {
-                    fault.error_type().to_owned()
-                }
-            }),
+            status: outcome.as_ref().err().map(Fault::status),
         });
+        let tail = self.shared.tails.take(&request_id);
+        if let Some(log) = log {
+            // Most callers do not ask for it.
+            let _ = log.send(tail);
+        }
         if goes_on { Ok(()) } else { outcome }
+    }
+}
+
+impl Environment {
+    /// Resolves when the runtime and then the extensions are done with an invocation.
+    async fn done_with(&self, sequence: u64, runtime_done: &RuntimeDone<'_>) {
+        if self.sandbox.concurrency == 1 {
+            self.shared
+                .until(|state| state.runtime_done(sequence))
+                .await;
+            runtime_done.tell(None);
+        }
+        self.shared
+            .until(|state| state.invocation_done(sequence))
+            .await;
     }
 }
 

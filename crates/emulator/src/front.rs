@@ -6,12 +6,12 @@
 
 mod body;
 mod profile;
-mod record;
+pub(crate) mod record;
 mod refusal;
-mod server;
 mod streamed;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -21,7 +21,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use body::{ReplyBody, Source};
@@ -32,10 +31,11 @@ use streamed::{NoResponse, Stream};
 
 use crate::clock::epoch_millis;
 use crate::event::{self, Arrival};
-use crate::invocation::{Answer, Invocation};
-use crate::invoke::{EVENT_LIMIT, Invoker, new_trace_root};
+use crate::invocation::{Answer, CallerContext};
+use crate::invoke::{Call, Called, EVENT_LIMIT, Invoker, new_trace_root};
 use crate::journal::{AccessEnd, Entry, Journal};
 use crate::reply::{self, Base64};
+use crate::server::Handler;
 use crate::settings::{BrokenStreams, FrontKind, Settings};
 
 /// The front end of the function.
@@ -57,12 +57,9 @@ struct Exchange<'a> {
 }
 
 impl Front {
-    pub(crate) fn new(settings: &Settings, invocations: mpsc::Sender<Invocation>) -> Self {
+    pub(crate) fn new(settings: &Settings, invoker: Invoker) -> Self {
         Self {
-            invoker: Invoker {
-                invocations,
-                mode: settings.front.mode(settings.invoke_mode),
-            },
+            invoker,
             profile: Profile::new(settings.front, &settings.region),
             binary: settings.rest_binary.clone(),
             broken_streams: settings.broken_streams,
@@ -70,7 +67,7 @@ impl Front {
         }
     }
 
-    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut record = Record::begin(&self.journal, &request);
         let (head, body) = request.into_parts();
         let exchange = self.exchange(peer, head);
@@ -140,10 +137,14 @@ impl Front {
         event: Bytes,
         record: &mut Record,
     ) -> Response<Source> {
-        let (answer, _) = self
-            .invoker
-            .invoke(exchange.invocation_id, &exchange.arrival.trace_id, event)
-            .await;
+        record.invocation(&exchange.invocation_id.to_string());
+        let call = Call {
+            request_id: exchange.invocation_id,
+            root: exchange.arrival.trace_id.clone(),
+            event,
+            context: CallerContext::default(),
+        };
+        let Called { answer, .. } = self.invoker.invoke(call).await;
         let response = match answer {
             Answer::Failed(error) => {
                 record.end(AccessEnd::Refused(error.line()));
@@ -250,8 +251,16 @@ impl Front {
     }
 }
 
+impl Handler for Arc<Front> {
+    type Body = ReplyBody;
+
+    async fn handle(self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+        self.respond(peer, request).await
+    }
+}
+
 /// `Root=…` of the client's trace.
-fn trace_root(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn trace_root(headers: &HeaderMap) -> Option<String> {
     let given = headers.get("x-amzn-trace-id")?.to_str().ok()?;
     given
         .split(';')

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::clock::epoch_millis;
-use crate::invocation::{Answer, Invocation, InvocationError, Piece, StreamEnd};
+use crate::invocation::{Answer, CallerContext, Invocation, InvocationError, Piece, StreamEnd};
 use crate::settings::InvokeMode;
 
 /// Largest event of a synchronous invocation (source: AWS page "Lambda quotas", where MB = 1,024 KB).
@@ -22,16 +22,45 @@ pub(crate) struct Invoker {
     pub(crate) mode: InvokeMode,
 }
 
+/// An event on its way to the function.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) request_id: Uuid,
+    /// `Root=…` of the trace.
+    pub(crate) root: String,
+    pub(crate) event: Bytes,
+    pub(crate) context: CallerContext,
+}
+
+/// What a caller gets, and by what it knows that the environment is done with the invocation.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) answer: Answer,
+    /// The end of the invocation's log; closes without it if there was no environment.
+    pub(crate) log: oneshot::Receiver<Bytes>,
+    /// Closes.
+    pub(crate) over: oneshot::Receiver<Infallible>,
+}
+
 impl Invoker {
-    /// `root` is the `Root=…` of the trace. The receiver closes when the environment is done with the invocation.
-    pub(crate) async fn invoke(
-        &self,
-        request_id: Uuid,
-        root: &str,
-        event: Bytes,
-    ) -> (Answer, oneshot::Receiver<Infallible>) {
+    /// The same function, invoked in another way.
+    pub(crate) fn with_mode(&self, mode: InvokeMode) -> Self {
+        Self {
+            mode,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) async fn invoke(&self, call: Call) -> Called {
         let (reply_to, answer) = oneshot::channel();
         let (guard, over) = oneshot::channel();
+        let (log_to, log) = oneshot::channel();
+        let Call {
+            request_id,
+            root,
+            event,
+            context,
+        } = call;
         let parent = Uuid::new_v4().simple().to_string();
         let invocation = Invocation {
             request_id,
@@ -42,7 +71,9 @@ impl Invoker {
             ),
             event,
             mode: self.mode,
+            context,
             reply_to,
+            log: Some(log_to),
             guard: Some(guard),
         };
         let going_down = || {
@@ -54,7 +85,7 @@ impl Invoker {
             Ok(()) => answer.await.unwrap_or_else(|_| going_down()),
             Err(_) => going_down(),
         };
-        (answer, over)
+        Called { answer, log, over }
     }
 
     pub(crate) async fn reply(&self, event: Bytes) -> Result<Reply, InvocationError> {
@@ -64,8 +95,13 @@ impl Invoker {
                 limit: EVENT_LIMIT,
             });
         }
-        let root = new_trace_root(SystemTime::now());
-        let (answer, over) = self.invoke(Uuid::new_v4(), &root, event).await;
+        let call = Call {
+            request_id: Uuid::new_v4(),
+            root: new_trace_root(SystemTime::now()),
+            event,
+            context: CallerContext::default(),
+        };
+        let Called { answer, over, .. } = self.invoke(call).await;
         let (content_type, rest) = match answer {
             Answer::Failed(error) => return Err(error),
             Answer::Payload { body } => (None, Rest::Payload(Some(body))),

@@ -129,11 +129,22 @@ fn event(shared: &Shared, open: &Open) -> ApiResponse {
     for (name, value) in [
         (wire::REQUEST_ID, open.request_id.to_string()),
         (wire::DEADLINE_MS, open.deadline_ms.to_string()),
-        (wire::FUNCTION_ARN, shared.function_arn.clone()),
+        (wire::FUNCTION_ARN, open.context.arn(&shared.function_arn)),
         (wire::TRACE_ID, open.trace_id.clone()),
         (wire::INVOCATION_ID, open.attempt_id.to_string()),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in [
+        (wire::CLIENT_CONTEXT, &open.context.client_context),
+        (wire::TENANT_ID, &open.context.tenant_id),
+    ] {
+        // Text beyond ASCII goes as its bytes, as from the service.
+        if let Some(value) = value
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
             headers.insert(name, value);
         }
     }

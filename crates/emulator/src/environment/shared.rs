@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::Responses;
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
+use crate::log_tail::LogTails;
+use crate::output::Output;
 use crate::replies::Tally;
 use crate::sandbox::{Credentials, Sandbox};
 use crate::state::{Accepted, Refusal, RuntimeCall, State};
@@ -17,7 +20,11 @@ use crate::state::{Accepted, Refusal, RuntimeCall, State};
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: watch::Sender<State>,
+    /// Of this environment: each entry comes behind what the processes wrote before it.
     pub(crate) journal: Journal,
+    pub(crate) output: Arc<Output>,
+    pub(crate) tails: Arc<LogTails>,
+    pub(crate) responses: Responses,
     pub(crate) faults: Faults,
     pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
@@ -30,9 +37,28 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
+        let tails = Arc::<LogTails>::default();
+        let telling = {
+            let (journal, tails) = (sandbox.journal.clone(), Arc::clone(&tails));
+            Journal::new(move |entry| {
+                tails.see(entry);
+                journal.write(entry);
+            })
+        };
+        let output = Output::new(telling.clone(), sandbox.output);
+        let journal = {
+            let output = Arc::clone(&output);
+            Journal::new(move |entry| {
+                output.drain();
+                telling.write(entry);
+            })
+        };
         Self {
             state: watch::Sender::new(State::new(sandbox.concurrency)),
-            journal: sandbox.journal.clone(),
+            journal,
+            output,
+            tails,
+            responses: Responses::default(),
             faults: Faults::new(&sandbox.faults),
             tally: Arc::clone(&sandbox.tally),
             function_arn: sandbox.function_arn.clone(),
@@ -45,6 +71,11 @@ impl Shared {
                 .map(|program| program.name.clone())
                 .collect(),
         }
+    }
+
+    /// Whether several invocations may be open at once.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.peek(State::is_managed)
     }
 
     /// Whether there is a restore to wait for.

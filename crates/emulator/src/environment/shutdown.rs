@@ -60,6 +60,7 @@ impl Environment {
         ));
         self.generation.kill_all();
         let _ = tokio::time::timeout(EXIT_WAIT, self.generation.all_exited()).await;
+        self.shared.output.drain();
     }
 
     async fn stop_runtime(&self, until: Instant) {

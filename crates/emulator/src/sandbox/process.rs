@@ -17,12 +17,22 @@ use super::freeze::Frozen;
 use super::{Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
+use crate::journal::{LogSource, LogStream};
 
 /// Which process of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessName {
     Runtime,
     Extension(String),
+}
+
+impl ProcessName {
+    fn log_source(&self) -> LogSource {
+        match self {
+            Self::Runtime => LogSource::Function,
+            Self::Extension(name) => LogSource::Extension(name.clone()),
+        }
+    }
 }
 
 impl fmt::Display for ProcessName {
@@ -121,6 +131,10 @@ impl Generation {
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
+        let source = name.log_source();
+        command
+            .stdout(shared.output.pipe(source.clone(), LogStream::Stdout)?)
+            .stderr(shared.output.pipe(source, LogStream::Stderr)?);
         // Held until the process is listed: what is not, is an orphan to the reaper.
         let mut processes = self.lock();
         let mut child = command.spawn()?;
