@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    ProcessOutput,
     BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode, Journal,
-    Settings, Shape, ZipRuntime,
+    ProcessOutput, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.

@@ -33,7 +33,11 @@ pub(crate) fn rfc3339(epoch_millis: u64) -> String {
 /// The same with milliseconds, such as `2026-07-10T08:00:00.123Z`.
 pub(crate) fn rfc3339_millis(epoch_millis: u64) -> String {
     let seconds = rfc3339(epoch_millis);
-    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), epoch_millis % 1000)
+    format!(
+        "{}.{:03}Z",
+        seconds.trim_end_matches('Z'),
+        epoch_millis % 1000
+    )
 }
 
 /// Year, month from zero, and day of the month of a count of days since 1970-01-01.
@@ -71,7 +75,10 @@ mod tests {
     fn a_time_for_machines_counts_months_from_one() {
         assert_eq!(rfc3339(1_783_670_400_123), "2026-07-10T08:00:00Z");
         assert_eq!(rfc3339(1_735_689_599_000), "2024-12-31T23:59:59Z");
-        assert_eq!(rfc3339_millis(1_783_670_400_023), "2026-07-10T08:00:00.023Z");
+        assert_eq!(
+            rfc3339_millis(1_783_670_400_023),
+            "2026-07-10T08:00:00.023Z"
+        );
     }
 
     #[test]

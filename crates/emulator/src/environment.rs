@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use runtime_done::RuntimeDone;
 pub(crate) use runtime_done::Responses;
+use runtime_done::RuntimeDone;
 pub(crate) use shared::Shared;
 
 use crate::api;
@@ -86,7 +86,9 @@ impl Environment {
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
-                environment.journal().write(&Entry::InitDone { duration, phase });
+                environment
+                    .journal()
+                    .write(&Entry::InitDone { duration, phase });
                 if environment.shared.has_restore() {
                     return environment.restore().await;
                 }
@@ -287,6 +289,7 @@ impl Environment {
 impl Drop for Environment {
     fn drop(&mut self) {
         self.apis.abort();
+        self.shared.telemetry.end();
         self.generation.kill_all();
     }
 }

@@ -196,7 +196,11 @@ impl InvokeApi {
         }
         if call.log_type == LogType::Tail {
             // Its last line is the report, so the caller waits until the environment is done.
-            set(headers, LOG_RESULT, &STANDARD.encode(log.await.unwrap_or_default()));
+            set(
+                headers,
+                LOG_RESULT,
+                &STANDARD.encode(log.await.unwrap_or_default()),
+            );
         }
         record.head(StatusCode::OK);
         record.sent(usize::try_from(response.body().size_hint_exact()).unwrap_or(usize::MAX));

@@ -42,6 +42,7 @@
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
+//! | `telemetry` | the Telemetry API: subscriptions, events and their delivery |
 //! | `sandbox` | programs, variables, processes |
 //! | `output`, `log_tail` | what the processes write, and the end of it for callers of the Invoke APIs |
 //! | `journal` | the emulator's own log |
@@ -69,6 +70,7 @@ mod server;
 mod settings;
 mod state;
 mod stream;
+mod telemetry;
 mod wire;
 
 use std::net::SocketAddr;

@@ -104,10 +104,7 @@ impl Output {
                 self.take(pipe, &mut begun, block.get(..count).unwrap_or_default());
                 false
             }
-            Err(error) => !matches!(
-                error.kind(),
-                ErrorKind::WouldBlock | ErrorKind::Interrupted
-            ),
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
     }
 
@@ -189,9 +186,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_before_is_told_before() {
         let (output, lines) = recorded();
-        let stdout = output
-            .pipe(LogSource::Function, LogStream::Stdout)
-            .unwrap();
+        let stdout = output.pipe(LogSource::Function, LogStream::Stdout).unwrap();
         let mut command = Command::new("printf");
         command.args([r"one\ntwo\nnot ended"]).stdout(stdout);
         let status = command.status().unwrap();
@@ -204,9 +199,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_line_needs_no_end_and_a_long_one_is_cut() {
         let (output, lines) = recorded();
-        let stdout = output
-            .pipe(LogSource::Function, LogStream::Stdout)
-            .unwrap();
+        let stdout = output.pipe(LogSource::Function, LogStream::Stdout).unwrap();
         let script = format!("head -c {} /dev/zero | tr '\\0' x; printf end", LINE_LIMIT);
         let mut child = Command::new("sh")
             .args(["-c", &script])

@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::output::ProcessOutput;
 use crate::replies::Tally;
 use crate::settings::{Settings, Shape, ZipRuntime};
+use crate::telemetry::About;
 
 /// Why the programs of a function could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,8 @@ pub(crate) struct Sandbox {
     pub(crate) extensions: Vec<Program>,
     pub(crate) journal: Journal,
     pub(crate) output: ProcessOutput,
+    /// What telemetry tells of the function.
+    pub(crate) about: About,
     pub(crate) faults: FaultScript,
     pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
@@ -177,6 +180,14 @@ impl Sandbox {
             extensions,
             journal: settings.journal.clone(),
             output: settings.output,
+            about: About {
+                function_name: settings.function_name.clone(),
+                initialization_type: variables::initialization_type(settings),
+                json_logs: runtime_variables
+                    .get(OsStr::new("AWS_LAMBDA_LOG_FORMAT"))
+                    .is_some_and(|format| format.eq_ignore_ascii_case("json")),
+                memory_mb: settings.memory_mb,
+            },
             faults: settings.faults.clone(),
             tally: Arc::default(),
             function_arn: settings.function_arn(),
@@ -245,7 +256,9 @@ fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, S
             }
             let adapter = layout::find_adapter(settings.adapter.as_deref())?;
             let separator = Some(OsStr::new("--")).filter(|_| !command.is_empty());
-            let arguments = separator.into_iter().chain(command.iter().map(AsRef::as_ref));
+            let arguments = separator
+                .into_iter()
+                .chain(command.iter().map(AsRef::as_ref));
             Ok(Command {
                 program: adapter,
                 arguments: arguments.map(OsStr::to_owned).collect(),

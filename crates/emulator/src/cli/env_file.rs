@@ -16,7 +16,9 @@ pub(crate) struct EnvFileError {
 enum Problem {
     #[error("expected KEY=VALUE, got {0:?}")]
     NoEquals(String),
-    #[error("{0:?} is no name of a variable, expected letters, digits and `_`, not beginning with a digit")]
+    #[error(
+        "{0:?} is no name of a variable, expected letters, digits and `_`, not beginning with a digit"
+    )]
     Name(String),
     #[error("the quote {0} is not closed")]
     Open(char),
@@ -40,7 +42,10 @@ enum Problem {
 /// The first line that cannot be read.
 pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, EnvFileError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { rest: text, line: 1 };
+    let mut reader = Reader {
+        rest: text,
+        line: 1,
+    };
     let mut variables = Vec::new();
     while !reader.rest.is_empty() {
         let line = reader.line;
@@ -187,10 +192,16 @@ mod tests {
             ("A=", vec![("A", "")]),
             ("A=#none", vec![("A", "")]),
             ("A=b#c", vec![("A", "b#c")]),
-            ("URL=postgres://u:p$w=@h/db?x=1", vec![("URL", "postgres://u:p$w=@h/db?x=1")]),
+            (
+                "URL=postgres://u:p$w=@h/db?x=1",
+                vec![("URL", "postgres://u:p$w=@h/db?x=1")],
+            ),
             ("A='$B \\n # \"'", vec![("A", "$B \\n # \"")]),
             (r#"A="a\nb\t\"\\\$\d $B""#, vec![("A", "a\nb\t\"\\$\\d $B")]),
-            ("A='one\ntwo' # behind\nB=3", vec![("A", "one\ntwo"), ("B", "3")]),
+            (
+                "A='one\ntwo' # behind\nB=3",
+                vec![("A", "one\ntwo"), ("B", "3")],
+            ),
             ("A=1\nA=2", vec![("A", "1"), ("A", "2")]),
             ("A=\"ä€\"", vec![("A", "ä€")]),
         ] {
@@ -205,11 +216,17 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_with_its_line() {
         for (text, expected) in [
-            ("A=1\nnonsense\n", "line 2: expected KEY=VALUE, got \"nonsense\""),
+            (
+                "A=1\nnonsense\n",
+                "line 2: expected KEY=VALUE, got \"nonsense\"",
+            ),
             ("\n\n1A=x", "line 3: \"1A\" is no name of a variable"),
             ("A B=x", "line 1: \"A B\" is no name"),
             ("=x", "line 1: \"\" is no name"),
-            ("A='one\ntwo'\nB=\"open\nC=1", "line 3: the quote \" is not closed"),
+            (
+                "A='one\ntwo'\nB=\"open\nC=1",
+                "line 3: the quote \" is not closed",
+            ),
             ("A='b'c", "line 1: \"c\" behind the closing quote"),
             ("A=\0", "line 1: a NUL"),
         ] {

@@ -48,7 +48,10 @@ fn what_does_not_parse_is_named() {
         ("--image-attach", "no command given"),
         ("--image-attach --adapter a", "no command given"),
         ("--json --event - -- x", "--event"),
-        ("--env-file /nowhere -- x", "--env-file /nowhere cannot be read"),
+        (
+            "--env-file /nowhere -- x",
+            "--env-file /nowhere cannot be read",
+        ),
         ("--retry-interval never -- x", "never"),
         ("--port 70000 -- x", "70000"),
         ("--timeout soon -- x", "soon"),

@@ -15,6 +15,7 @@ use crate::output::Output;
 use crate::replies::Tally;
 use crate::sandbox::{Credentials, Sandbox};
 use crate::state::{Accepted, Refusal, RuntimeCall, State};
+use crate::telemetry::Telemetry;
 
 /// [`State`] with notifications, and the constants that both APIs tell.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) output: Arc<Output>,
     pub(crate) tails: Arc<LogTails>,
     pub(crate) responses: Responses,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) faults: Faults,
     pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
@@ -38,10 +40,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
         let tails = Arc::<LogTails>::default();
+        let telemetry = Arc::new(Telemetry::new(sandbox.about.clone()));
         let telling = {
             let (journal, tails) = (sandbox.journal.clone(), Arc::clone(&tails));
+            let telemetry = Arc::clone(&telemetry);
             Journal::new(move |entry| {
                 tails.see(entry);
+                telemetry.see(entry);
                 journal.write(entry);
             })
         };
@@ -59,6 +64,7 @@ impl Shared {
             output,
             tails,
             responses: Responses::default(),
+            telemetry,
             faults: Faults::new(&sandbox.faults),
             tally: Arc::clone(&sandbox.tally),
             function_arn: sandbox.function_arn.clone(),

@@ -35,6 +35,7 @@ impl Environment {
         let began = Instant::now();
         self.shared.apply_always(State::stop);
         self.thaw();
+        self.shared.telemetry.hurry();
         let (external, internal) = self.shared.peek(|state| {
             let count = |kind| {
                 state

@@ -16,7 +16,9 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 /// Why a call is not an invocation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("{method} {path} is no operation that is here: Invoke is POST /2015-03-31/functions/NAME/invocations, InvokeWithResponseStream POST /2021-11-15/functions/NAME/response-streaming-invocations")]
+    #[error(
+        "{method} {path} is no operation that is here: Invoke is POST /2015-03-31/functions/NAME/invocations, InvokeWithResponseStream POST /2021-11-15/functions/NAME/response-streaming-invocations"
+    )]
     Operation { method: String, path: String },
     #[error(
         "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must {expected}"

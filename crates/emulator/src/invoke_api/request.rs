@@ -137,18 +137,24 @@ fn operation(path: &str) -> Option<(Operation, &str)> {
 impl Function {
     /// Reads `NAME`, `ACCOUNT:function:NAME` or the ARN, each with or without `:QUALIFIER`.
     fn qualifier_of(&self, given: &str) -> Result<Option<String>, Refusal> {
-        let invalid = || Refusal::Constraint {
+        let invalid = || {
+            Refusal::Constraint {
             member: "functionName",
             value: given.to_owned(),
             expected: "satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(-gov)?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?".to_owned(),
+        }
         };
         let words: Vec<&str> = given.split(':').collect();
         let (region, account, rest) = match words.as_slice() {
-            ["arn", partition, "lambda", region, account, "function", rest @ ..]
-                if partition.starts_with("aws") =>
-            {
-                (Some(*region), Some(*account), rest)
-            }
+            [
+                "arn",
+                partition,
+                "lambda",
+                region,
+                account,
+                "function",
+                rest @ ..,
+            ] if partition.starts_with("aws") => (Some(*region), Some(*account), rest),
             [account, "function", rest @ ..] => (None, Some(*account), rest),
             rest => (None, None, rest),
         };
@@ -158,7 +164,10 @@ impl Function {
             _ => return Err(invalid()),
         };
         let is_word = |text: &str| {
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
         let is_account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
         if !is_word(name)
@@ -285,9 +294,13 @@ mod tests {
     }
 
     fn invoke(name: &str) -> Result<Option<String>, &'static str> {
-        read("POST", &format!("/2015-03-31/functions/{name}/invocations"), &[])
-            .map(|target| target.context.qualifier)
-            .map_err(|refusal| refusal.error_type())
+        read(
+            "POST",
+            &format!("/2015-03-31/functions/{name}/invocations"),
+            &[],
+        )
+        .map(|target| target.context.qualifier)
+        .map_err(|refusal| refusal.error_type())
     }
 
     #[test]
@@ -303,7 +316,10 @@ mod tests {
                 Ok(Some("live")),
             ),
             ("other", Err("ResourceNotFoundException")),
-            ("000000000000:function:app", Err("ResourceNotFoundException")),
+            (
+                "000000000000:function:app",
+                Err("ResourceNotFoundException"),
+            ),
             (
                 "arn:aws:lambda:us-east-1:123456789012:function:app",
                 Err("ResourceNotFoundException"),
@@ -353,10 +369,18 @@ mod tests {
             Some(r#"{"custom":{"a":1}}"#)
         );
         let numbered = format!("{INVOKE}?Qualifier=12");
-        assert_eq!(read("POST", &numbered, &[]).unwrap().executed_version(), "12");
+        assert_eq!(
+            read("POST", &numbered, &[]).unwrap().executed_version(),
+            "12"
+        );
         for (method, target, headers, expected) in [
             ("GET", INVOKE, None, "UnknownOperationException"),
-            ("POST", "/2015-03-31/functions", None, "UnknownOperationException"),
+            (
+                "POST",
+                "/2015-03-31/functions",
+                None,
+                "UnknownOperationException",
+            ),
             (
                 "POST",
                 INVOKE,
@@ -369,7 +393,12 @@ mod tests {
                 Some(("x-amz-invocation-type", "Event")),
                 "ValidationException",
             ),
-            ("POST", INVOKE, Some(("x-amz-log-type", "All")), "ValidationException"),
+            (
+                "POST",
+                INVOKE,
+                Some(("x-amz-log-type", "All")),
+                "ValidationException",
+            ),
             (
                 "POST",
                 INVOKE,

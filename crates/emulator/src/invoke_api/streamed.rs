@@ -85,7 +85,9 @@ impl Answering {
                 Some(Piece::Data(data)) => self.left = data,
                 Some(Piece::End(StreamEnd::Complete)) => self.rest = Rest::Over,
                 Some(Piece::End(StreamEnd::Trailers(error))) => {
-                    return self.end_with_trailers(&error.error_type, &error.payload).await;
+                    return self
+                        .end_with_trailers(&error.error_type, &error.payload)
+                        .await;
                 }
                 Some(Piece::End(StreamEnd::Cut(error))) => self.rest = Rest::Failed(error),
                 None => {
@@ -104,7 +106,8 @@ impl Answering {
             Rest::Failed(error) => {
                 let details = payload::of_error(&error, self.request_id);
                 let error_type = error.error_type().to_owned();
-                self.end(Some((payload::UNHANDLED, &details, error_type))).await
+                self.end(Some((payload::UNHANDLED, &details, error_type)))
+                    .await
             }
             Rest::Over | Rest::Pieces(_) => self.end(None).await,
         }
@@ -112,7 +115,8 @@ impl Answering {
 
     /// An end that the function chose: its own type is the code.
     async fn end_with_trailers(self, error_type: &str, body: &[u8]) -> (Bytes, Option<Self>) {
-        self.end(Some((error_type, body, error_type.to_owned()))).await
+        self.end(Some((error_type, body, error_type.to_owned())))
+            .await
     }
 
     async fn end(mut self, error: Option<(&str, &[u8], String)>) -> (Bytes, Option<Self>) {

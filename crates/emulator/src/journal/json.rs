@@ -144,10 +144,9 @@ impl Entry {
                 json!({ "request_id": request_id, "attempt": attempt, "after_ms": millis(*after) }),
             ),
             Self::Access(access) => ("request", access.members()),
-            Self::Stopping { reason, message } => (
-                "shutdown",
-                json!({ "reason": reason, "message": message }),
-            ),
+            Self::Stopping { reason, message } => {
+                ("shutdown", json!({ "reason": reason, "message": message }))
+            }
             // Nobody has asked to tell these apart.
             other => ("note", json!({ "text": other.to_string() })),
         }

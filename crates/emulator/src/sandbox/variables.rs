@@ -118,17 +118,13 @@ pub(super) fn of_runtime(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         &settings.memory_mb.to_string(),
     );
-    let initialization = if settings.concurrency.get() > 1 {
+    if settings.concurrency.get() > 1 {
         set(
             "AWS_LAMBDA_MAX_CONCURRENCY",
             &settings.concurrency.to_string(),
         );
-        "lambda-managed-instances"
-    } else if settings.snapstart {
-        "snap-start"
-    } else {
-        "on-demand"
-    };
+    }
+    let initialization = initialization_type(settings);
     set("AWS_LAMBDA_INITIALIZATION_TYPE", &initialization);
     if !settings.snapstart {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
@@ -166,6 +162,17 @@ pub(super) fn of_runtime(
         }
     }
     variables
+}
+
+/// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+pub(super) fn initialization_type(settings: &Settings) -> &'static str {
+    if settings.concurrency.get() > 1 {
+        "lambda-managed-instances"
+    } else if settings.snapstart {
+        "snap-start"
+    } else {
+        "on-demand"
+    }
 }
 
 /// Takes a variable out, if it is there and text.
