@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use streamgate_emulator::{
     AtLimit, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode,
-    Journal, Settings, Shape, ZipRuntime,
+    Journal, ProcessOutput, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -83,6 +83,18 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     runtime_api_port: u16,
 
+    /// Port of the Invoke APIs, the endpoint of SDKs [default: the one after --port; any free one if that is 0]
+    #[arg(long, value_name = "PORT")]
+    api_port: Option<u16>,
+
+    /// Seconds until a failed asynchronous invocation is tried again, and twice that the second time
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    retry_interval: Duration,
+
+    /// Write one JSON object per event to standard output, and nothing else; see docs/local-lambda.md
+    #[arg(long, conflicts_with = "event")]
+    pub(crate) json: bool,
+
     /// InvokeMode of the function URL, or of --event: RESPONSE_STREAM or BUFFERED [default: RESPONSE_STREAM]
     #[arg(long, value_name = "MODE")]
     invoke_mode: Option<InvokeMode>,
@@ -147,12 +159,17 @@ pub(crate) struct Cli {
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
 
+    /// File with variables of the function, a KEY=VALUE per line; --env wins over it; may be repeated
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+
     /// The app's command
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 const USAGE: &str = "streamgate-local [OPTIONS] -- COMMAND...
+       streamgate-local --adapter RUNTIME [OPTIONS]
        streamgate-local --image-attach [OPTIONS] -- COMMAND...
        streamgate-local --zip DIR --handler HANDLER [--os-only] [OPTIONS]";
 
@@ -175,6 +192,16 @@ pub(crate) enum UsageError {
         path: PathBuf,
         source: FaultScriptError,
     },
+    #[error("--env-file {} cannot be read", .path.display())]
+    EnvFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("--env-file {}", .path.display())]
+    EnvFileLine {
+        path: PathBuf,
+        source: env_file::EnvFileError,
+    },
     #[error("--rest-binary {types} would not be used: --front is {front}")]
     UnusedBinary { types: String, front: FrontKind },
 }
@@ -195,7 +222,10 @@ impl Cli {
                     runtime,
                 }
             }
-            _ if self.command.is_empty() => return Err(UsageError::NoCommand),
+            // A custom runtime needs no command behind it.
+            _ if self.command.is_empty() && (self.adapter.is_none() || self.image_attach) => {
+                return Err(UsageError::NoCommand);
+            }
             _ if self.image_attach => Shape::ImageAttach {
                 command: self.command,
             },
@@ -221,6 +251,16 @@ impl Cli {
             }
             types => media_types(types.as_deref().unwrap_or("*/*")),
         };
+        let port = if self.event.is_some() { 0 } else { self.port };
+        let next_port = match port {
+            0 => 0,
+            port => port.checked_add(1).unwrap_or_default(),
+        };
+        let mut variables = Vec::new();
+        for path in self.env_files {
+            variables.extend(read_env_file(path)?);
+        }
+        variables.extend(self.variables);
         Ok(Settings {
             adapter: self.adapter,
             opt: self.opt,
@@ -229,7 +269,9 @@ impl Cli {
             rest_binary,
             host: self.host,
             // With --event nobody is to come through the front end, so it must not be in the way of another one.
-            port: if self.event.is_some() { 0 } else { self.port },
+            port,
+            invoke_api_port: self.api_port.unwrap_or(next_port),
+            retry_interval: self.retry_interval,
             runtime_api_port: self.runtime_api_port,
             invoke_mode: self.invoke_mode.unwrap_or(InvokeMode::ResponseStream),
             broken_streams: if self.cut_broken_streams {
@@ -255,9 +297,18 @@ impl Cli {
             adopt_orphans: true,
             function_name: self.function_name,
             region: self.region,
-            variables: self.variables,
+            variables,
             inherited: std::env::vars_os().collect(),
-            journal: Journal::stderr(),
+            journal: if self.json {
+                Journal::json()
+            } else {
+                Journal::stderr()
+            },
+            output: if self.json {
+                ProcessOutput::JournalOnly
+            } else {
+                ProcessOutput::PassedOn
+            },
             ..Settings::new(shape)
         })
     }
@@ -269,6 +320,15 @@ fn read_faults(path: PathBuf) -> Result<FaultScript, UsageError> {
             .parse()
             .map_err(|source| UsageError::FaultScript { path, source }),
         Err(source) => Err(UsageError::Faults { path, source }),
+    }
+}
+
+fn read_env_file(path: PathBuf) -> Result<Vec<(String, String)>, UsageError> {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            env_file::parse(&text).map_err(|source| UsageError::EnvFileLine { path, source })
+        }
+        Err(source) => Err(UsageError::EnvFile { path, source }),
     }
 }
 
@@ -324,14 +384,27 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The line by which people and tests know that the front end listens.
-pub(crate) fn announce(emulator: &Emulator) {
-    let line = format!(
-        "{}  {}  ({})\n",
-        emulator.front().title(),
-        emulator.url(),
-        emulator.invoke_mode()
-    );
+/// The lines by which people and tests know that the front end and the Invoke APIs listen; with `json`, the object.
+pub(crate) fn announce(emulator: &Emulator, json: bool) {
+    let line = if json {
+        let ready = serde_json::json!({
+            "event": "ready",
+            "front": emulator.front().to_string(),
+            "url": emulator.url(),
+            "invoke_mode": emulator.invoke_mode().to_string(),
+            "invoke_api_url": emulator.invoke_api_url(),
+            "runtime_api": emulator.runtime_api().to_string(),
+        });
+        format!("{ready}\n")
+    } else {
+        format!(
+            "{}  {}  ({})\nInvoke API  {}\n",
+            emulator.front().title(),
+            emulator.url(),
+            emulator.invoke_mode(),
+            emulator.invoke_api_url()
+        )
+    };
     let mut out = std::io::stdout().lock();
     // Serving goes on without a reader of this line.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
@@ -350,5 +423,6 @@ pub(crate) fn report(error: &dyn std::error::Error) {
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
+mod env_file;
 #[cfg(test)]
 mod tests;

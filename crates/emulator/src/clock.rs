@@ -30,6 +30,16 @@ pub(crate) fn rfc3339(epoch_millis: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The same with milliseconds, such as `2026-07-10T08:00:00.123Z`.
+pub(crate) fn rfc3339_millis(epoch_millis: u64) -> String {
+    let seconds = rfc3339(epoch_millis);
+    format!(
+        "{}.{:03}Z",
+        seconds.trim_end_matches('Z'),
+        epoch_millis % 1000
+    )
+}
+
 /// Year, month from zero, and day of the month of a count of days since 1970-01-01.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
@@ -47,6 +57,11 @@ fn civil_date(days: u64) -> (u64, usize, u64) {
     (year, usize::try_from(month).unwrap_or(0), day)
 }
 
+/// Milliseconds with up to three decimals.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
 /// Milliseconds with two decimals, as Lambda's REPORT line has them.
 pub(crate) fn report_millis(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1000.0)
@@ -60,6 +75,10 @@ mod tests {
     fn a_time_for_machines_counts_months_from_one() {
         assert_eq!(rfc3339(1_783_670_400_123), "2026-07-10T08:00:00Z");
         assert_eq!(rfc3339(1_735_689_599_000), "2024-12-31T23:59:59Z");
+        assert_eq!(
+            rfc3339_millis(1_783_670_400_023),
+            "2026-07-10T08:00:00.023Z"
+        );
     }
 
     #[test]

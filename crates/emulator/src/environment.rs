@@ -5,6 +5,7 @@
 //! processes is in [`sandbox`](crate::sandbox). A reset keeps the environment's address and `/tmp`, as on the service
 //! (source: AWS page "Understanding the Lambda execution environment lifecycle").
 
+mod runtime_done;
 mod shared;
 mod shutdown;
 
@@ -15,6 +16,8 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+pub(crate) use runtime_done::Responses;
+use runtime_done::RuntimeDone;
 pub(crate) use shared::Shared;
 
 use crate::api;
@@ -37,7 +40,6 @@ const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Environment {
     sandbox: Arc<Sandbox>,
-    place: Arc<Place>,
     shared: Arc<Shared>,
     generation: Generation,
     apis: tokio::task::JoinHandle<Infallible>,
@@ -72,7 +74,6 @@ impl Environment {
         let generation = Generation::new(&sandbox, &place);
         let environment = Self {
             sandbox,
-            place,
             shared,
             generation,
             apis,
@@ -80,12 +81,15 @@ impl Environment {
         };
         environment.journal().write(&Entry::InitStart {
             runtime: environment.sandbox.describe(),
+            phase,
         });
         let outcome = tokio::time::timeout_at(began + limit, environment.initialize()).await;
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
-                environment.journal().write(&Entry::InitDone { duration });
+                environment
+                    .journal()
+                    .write(&Entry::InitDone { duration, phase });
                 if environment.shared.has_restore() {
                     return environment.restore().await;
                 }
@@ -135,7 +139,7 @@ impl Environment {
     }
 
     fn journal(&self) -> &Journal {
-        &self.place.journal
+        &self.shared.journal
     }
 
     /// Extensions first, and the runtime process only when all of them have registered
@@ -210,25 +214,33 @@ impl Environment {
     ///
     /// # Cancel safety
     /// After a drop the invocation stays open; only [`Environment::stop`] makes sense then.
-    pub(crate) async fn invoke(&self, invocation: Invocation, began: Instant) -> Result<(), Fault> {
+    pub(crate) async fn invoke(
+        &self,
+        mut invocation: Invocation,
+        began: Instant,
+    ) -> Result<(), Fault> {
         let request_id = invocation.request_id.to_string();
+        let log = invocation.log.take();
         let deadline = began + self.sandbox.timeout;
         let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
         self.journal().write(&Entry::Start {
             request_id: request_id.clone(),
+            trace_id: invocation.trace_id.clone(),
         });
         self.shared.tally.begun();
         let sequence = self
             .shared
             .apply_always(|state| state.begin(invocation, epoch_millis(deadline_at)));
+        let runtime_done = RuntimeDone::new(&self.shared, &request_id, sequence, began);
         let outcome = tokio::select! {
             // A finished invocation counts as such, even if the next thing that happens is already known.
             biased;
-            () = self.shared.until(|state| state.invocation_done(sequence)) => Ok(()),
+            () = self.done_with(sequence, &runtime_done) => Ok(()),
             fault = self.shared.fault() => Err(fault),
             () = tokio::time::sleep_until(deadline) => Err(Fault::Timeout(self.sandbox.timeout)),
         };
         if let Err(fault) = &outcome {
+            runtime_done.failed(fault);
             let error = InvocationError::from(fault);
             self.shared.abort(sequence, &error);
             self.journal().write(&Entry::InvocationFailed {
@@ -250,19 +262,33 @@ impl Environment {
         });
         let init = self.init().take();
         self.journal().write(&Entry::Report {
-            request_id,
+            request_id: request_id.clone(),
             duration: began.elapsed(),
             memory_mb: self.sandbox.memory_mb,
             init,
-            status: outcome.as_ref().err().map(|fault| {
-                if fault.is_timeout() {
-                    "timeout".to_owned()
-                } else {
-                    fault.error_type().to_owned()
-                }
-            }),
+            status: outcome.as_ref().err().map(Fault::status),
         });
+        let tail = self.shared.tails.take(&request_id);
+        if let Some(log) = log {
+            // Most callers do not ask for it.
+            let _ = log.send(tail);
+        }
         if goes_on { Ok(()) } else { outcome }
+    }
+}
+
+impl Environment {
+    /// Resolves when the runtime and then the extensions are done with an invocation.
+    async fn done_with(&self, sequence: u64, runtime_done: &RuntimeDone<'_>) {
+        if self.sandbox.concurrency == 1 {
+            self.shared
+                .until(|state| state.runtime_done(sequence))
+                .await;
+            runtime_done.tell(None);
+        }
+        self.shared
+            .until(|state| state.invocation_done(sequence))
+            .await;
     }
 }
 
@@ -276,6 +302,7 @@ fn has_long_init(sandbox: &Sandbox, place: &Place) -> bool {
 impl Drop for Environment {
     fn drop(&mut self) {
         self.apis.abort();
+        self.shared.telemetry.end();
         self.generation.kill_all();
     }
 }

@@ -20,6 +20,11 @@ pub(crate) use websocket::{CONNECT, connection_id};
 
 use crate::settings::FrontKind;
 
+/// Undoes the percent encoding of a path's segment, in which `+` is itself.
+pub(crate) fn percent_decoded(segment: &str) -> String {
+    query::decode(segment, query::Plus::Literal)
+}
+
 /// What the front end knows about a request beyond the request itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival<'a> {

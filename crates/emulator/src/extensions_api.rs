@@ -106,7 +106,8 @@ async fn register(shared: &Shared, request: Request<CallBody>) -> Result<ApiResp
     };
     shared.journal.write(&Entry::ExtensionRegistered {
         name,
-        detail: format!("{kind}\tEvents: [{}]", labels.join(",")),
+        kind,
+        events: labels,
     });
     let mut answer = json!({
         "functionName": shared.function_name,
@@ -180,7 +181,7 @@ fn describe(shared: &Shared, event: &ExtensionEvent<'_>) -> Value {
             "eventType": "INVOKE",
             "deadlineMs": open.deadline_ms,
             "requestId": open.request_id.to_string(),
-            "invokedFunctionArn": shared.function_arn,
+            "invokedFunctionArn": open.context.arn(&shared.function_arn),
             "tracing": { "type": "X-Amzn-Trace-Id", "value": open.trace_id },
         }),
         ExtensionEvent::Shutdown(shutdown) => json!({

@@ -102,6 +102,15 @@ impl Fault {
         }
     }
 
+    /// How a REPORT tells it: `timeout`, or the error type.
+    pub(crate) fn status(&self) -> String {
+        if self.is_timeout() {
+            "timeout".to_owned()
+        } else {
+            self.error_type().to_owned()
+        }
+    }
+
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::InitTimeout { .. })
     }

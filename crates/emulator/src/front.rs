@@ -6,12 +6,12 @@
 
 mod body;
 mod profile;
-mod record;
+pub(crate) mod record;
 mod refusal;
-mod server;
 mod streamed;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -31,10 +31,11 @@ use streamed::{NoResponse, Stream};
 
 use crate::clock::epoch_millis;
 use crate::event::{self, Arrival};
-use crate::invocation::{Answer, InvocationError};
-use crate::invoke::{Call, EVENT_LIMIT, Invoker, new_trace_root};
+use crate::invocation::{Answer, CallerContext, InvocationError};
+use crate::invoke::{Call, Called, EVENT_LIMIT, Invoker, new_trace_root};
 use crate::journal::{AccessEnd, Entry, Journal};
 use crate::reply::{self, Base64};
+use crate::server::Handler;
 use crate::settings::{BrokenStreams, FrontKind, InvokeMode, Settings};
 
 /// The front end of the function.
@@ -68,7 +69,7 @@ impl Front {
         }
     }
 
-    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut record = Record::begin(&self.journal, &request);
         let (head, body) = request.into_parts();
         let exchange = self.exchange(peer, head);
@@ -138,13 +139,15 @@ impl Front {
         event: Bytes,
         record: &mut Record,
     ) -> Response<Source> {
+        record.invocation(&exchange.invocation_id.to_string());
         let call = Call {
             request_id: exchange.invocation_id,
             trace_root: exchange.arrival.trace_id.clone(),
             event,
             mode: self.mode,
+            context: CallerContext::default(),
         };
-        let (answer, _) = self.invoker.invoke(call).await;
+        let Called { answer, .. } = self.invoker.invoke(call).await;
         let response = match answer {
             Answer::Failed(error @ InvocationError::Throttled) => {
                 record.end(AccessEnd::Refused(error.line()));
@@ -255,8 +258,16 @@ impl Front {
     }
 }
 
+impl Handler for Arc<Front> {
+    type Body = ReplyBody;
+
+    async fn handle(self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+        self.respond(peer, request).await
+    }
+}
+
 /// `Root=…` of the client's trace.
-fn trace_root(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn trace_root(headers: &HeaderMap) -> Option<String> {
     let given = headers.get("x-amzn-trace-id")?.to_str().ok()?;
     given
         .split(';')

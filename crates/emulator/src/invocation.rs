@@ -24,9 +24,33 @@ pub(crate) struct Invocation {
     pub(crate) trace_id: String,
     pub(crate) event: Bytes,
     pub(crate) mode: InvokeMode,
+    pub(crate) context: CallerContext,
     pub(crate) reply_to: oneshot::Sender<Answer>,
+    /// Gets the end of the invocation's log when the environment is done with it.
+    pub(crate) log: Option<oneshot::Sender<Bytes>>,
     /// Dropped when the environment is done with the invocation.
     pub(crate) guard: Option<oneshot::Sender<Infallible>>,
+}
+
+/// What a caller of the Invoke APIs says beside the event; the other front ends say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallerContext {
+    /// Version or alias by which the function was called; the ARN that the function is told ends with it.
+    pub(crate) qualifier: Option<String>,
+    /// JSON of `X-Amz-Client-Context`, decoded.
+    pub(crate) client_context: Option<String>,
+    /// `X-Amz-Tenant-Id`.
+    pub(crate) tenant_id: Option<String>,
+}
+
+impl CallerContext {
+    /// The ARN by which the function was invoked.
+    pub(crate) fn arn(&self, function_arn: &str) -> String {
+        match &self.qualifier {
+            Some(qualifier) => format!("{function_arn}:{qualifier}"),
+            None => function_arn.to_owned(),
+        }
+    }
 }
 
 /// What the function made of an invocation.
@@ -67,6 +91,8 @@ pub struct ReportedError {
     pub error_type: String,
     /// `errorMessage` of the reported body, or the body itself where it has none.
     pub message: String,
+    /// The body as it was reported, which a caller of the Invoke APIs gets.
+    pub payload: Bytes,
 }
 
 impl ReportedError {
@@ -86,6 +112,7 @@ impl ReportedError {
                 .unwrap_or_else(|| "Unknown".to_owned()),
             message: member("errorMessage")
                 .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
+            payload: Bytes::copy_from_slice(body),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::clock::epoch_millis;
-use crate::invocation::{Answer, Invocation, InvocationError, Piece, StreamEnd};
+use crate::invocation::{Answer, CallerContext, Invocation, InvocationError, Piece, StreamEnd};
 use crate::settings::InvokeMode;
 
 /// Largest event of a synchronous invocation (source: AWS page "Lambda quotas", where MB = 1,024 KB).
@@ -23,6 +23,17 @@ pub(crate) struct Call {
     pub(crate) trace_root: String,
     pub(crate) event: Bytes,
     pub(crate) mode: InvokeMode,
+    pub(crate) context: CallerContext,
+}
+
+/// What a caller gets, and by what it knows that the environment is done with the invocation.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) answer: Answer,
+    /// The end of the invocation's log; closes without it if there was no environment.
+    pub(crate) log: oneshot::Receiver<Bytes>,
+    /// Closes.
+    pub(crate) over: oneshot::Receiver<Infallible>,
 }
 
 /// The one way into the function, for front ends and the library. Cheap to clone.
@@ -33,11 +44,11 @@ pub(crate) struct Invoker {
 
 impl Invoker {
     /// Resolves when the answer begins: with pieces as the function sends them, with a whole payload, or with the
-    /// reason why there is none, be it that no environment is free. The receiver closes when the environment is done
-    /// with the invocation.
-    pub(crate) async fn invoke(&self, call: Call) -> (Answer, oneshot::Receiver<Infallible>) {
+    /// reason why there is none, be it that no environment is free.
+    pub(crate) async fn invoke(&self, call: Call) -> Called {
         let (reply_to, answer) = oneshot::channel();
         let (guard, over) = oneshot::channel();
+        let (log_to, log) = oneshot::channel();
         let parent = Uuid::new_v4().simple().to_string();
         let invocation = Invocation {
             request_id: call.request_id,
@@ -49,7 +60,9 @@ impl Invoker {
             ),
             event: call.event,
             mode: call.mode,
+            context: call.context,
             reply_to,
+            log: Some(log_to),
             guard: Some(guard),
         };
         let going_down = || {
@@ -61,7 +74,7 @@ impl Invoker {
             Ok(()) => answer.await.unwrap_or_else(|_| going_down()),
             Err(_) => going_down(),
         };
-        (answer, over)
+        Called { answer, log, over }
     }
 
     /// The same as bytes, for whoever has no front end.
@@ -81,8 +94,9 @@ impl Invoker {
             trace_root: new_trace_root(SystemTime::now()),
             event,
             mode,
+            context: CallerContext::default(),
         };
-        let (answer, over) = self.invoke(call).await;
+        let Called { answer, over, .. } = self.invoke(call).await;
         let (content_type, rest) = match answer {
             Answer::Failed(error) => return Err(error),
             Answer::Payload { body } => (None, Rest::Payload(Some(body))),

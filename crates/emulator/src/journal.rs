@@ -5,12 +5,13 @@
 //! output is inherited. START, END and REPORT read as Lambda writes them (source: AWS page "Understanding the Lambda
 //! execution environment lifecycle").
 
+mod json;
 mod lines;
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::invocation::{InvocationError, ReportedError};
 use crate::replies::Replies;
@@ -23,18 +24,49 @@ pub enum Entry {
     InitStart {
         /// What the runtime process is.
         runtime: String,
+        /// In which phase it runs.
+        phase: InitPhase,
     },
     /// An extension registered.
     ExtensionRegistered {
         /// Name it registered under.
         name: String,
-        /// `external` or `internal`, and the events.
-        detail: String,
+        /// `external` or `internal`.
+        kind: &'static str,
+        /// The events that it subscribed to.
+        events: Vec<String>,
+    },
+    /// An extension subscribed to the Telemetry API.
+    TelemetrySubscribed {
+        /// Name of the extension.
+        name: String,
+        /// The types of events that it gets.
+        types: Vec<String>,
+    },
+    /// Telemetry could not be delivered and was dropped.
+    TelemetryDropped {
+        /// Name of the extension.
+        name: String,
+        /// Events that were dropped.
+        records: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A line that a process of the environment wrote.
+    Log {
+        /// Whose process.
+        source: LogSource,
+        /// On which of its outputs.
+        stream: LogStream,
+        /// Without its line end.
+        line: String,
     },
     /// Init ended well.
     InitDone {
         /// From the start of the first process.
         duration: Duration,
+        /// In which phase it ran.
+        phase: InitPhase,
     },
     /// Init did not end well.
     InitFailed {
@@ -58,6 +90,39 @@ pub enum Entry {
     Start {
         /// Its request id.
         request_id: String,
+        /// `Root=…;Parent=…;Sampled=…`.
+        trace_id: String,
+    },
+    /// The runtime is done with an invocation, extensions may not be. Not told of managed instances.
+    RuntimeDone {
+        /// Its request id.
+        request_id: String,
+        /// Since START.
+        duration: Duration,
+        /// From START to the first byte of the response.
+        latency: Option<Duration>,
+        /// From the first byte of the response to its end.
+        response: Option<Duration>,
+        /// Bytes of the response.
+        bytes: u64,
+        /// `timeout`, or an error type.
+        status: Option<String>,
+    },
+    /// An asynchronous invocation failed and is tried again.
+    Retry {
+        /// Its request id.
+        request_id: String,
+        /// Which attempt comes next, counted from 1.
+        attempt: usize,
+        /// When.
+        after: Duration,
+    },
+    /// An asynchronous invocation was given up.
+    Abandoned {
+        /// Its request id.
+        request_id: String,
+        /// Why.
+        reason: String,
     },
     /// The environment is done with an invocation.
     End {
@@ -155,6 +220,33 @@ pub enum Entry {
     Access(Access),
 }
 
+/// Who wrote a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogSource {
+    /// The runtime process, and what it started.
+    Function,
+    /// The external extension of this name.
+    Extension(String),
+}
+
+/// Where a line was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl fmt::Display for LogStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        })
+    }
+}
+
 /// When init runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitPhase {
@@ -176,6 +268,8 @@ impl fmt::Display for InitPhase {
 /// One HTTP exchange of the front end.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// Request id of the invocation, if the request led to one.
+    pub request_id: Option<String>,
     /// The request's method.
     pub method: String,
     /// The request's path and query.
@@ -245,6 +339,10 @@ impl Journal {
     pub fn stderr() -> Self {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self::numbered(move |environment, entry| {
+            // What processes write is passed on as it is, and RuntimeDone is for machines.
+            if matches!(entry, Entry::Log { .. } | Entry::RuntimeDone { .. }) {
+                return;
+            }
             let suffix = match environment {
                 1 => String::new(),
                 other => format!("\tEnvironment: {other}"),
@@ -256,6 +354,17 @@ impl Journal {
             };
             // A log that nobody reads any more is no reason to stop serving.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        })
+    }
+
+    /// A JSON object for each entry, a line each, on standard output. `docs/local-lambda.md` has their form.
+    #[must_use]
+    pub fn json() -> Self {
+        Self::new(|entry| {
+            let line = format!("{}\n", entry.to_json(SystemTime::now()));
+            let mut out = std::io::stdout().lock();
+            // A log that nobody reads any more is no reason to stop serving.
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         })
     }
 

@@ -37,11 +37,14 @@
 //! | `settings` | what is emulated |
 //! | `front` | the front end; `event` builds its events, `stream` and `reply` read its answers |
 //! | `invoke` | hands events to the function, for the front end and for callers of the library |
+//! | `invoke_api` | `Invoke` and `InvokeWithResponseStream`, as SDKs call them; `server` has the connections of clients |
 //! | `pool` | environments: which one an invocation gets, when there is a new one, when one goes |
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
+//! | `telemetry` | the Telemetry API: subscriptions, events and their delivery |
 //! | `sandbox` | programs, variables, processes |
+//! | `output`, `log_tail` | what the processes write, and the end of it for callers of the Invoke APIs |
 //! | `journal` | the emulator's own log |
 
 mod api;
@@ -54,15 +57,20 @@ mod faults;
 mod front;
 mod invocation;
 mod invoke;
+mod invoke_api;
 mod journal;
+mod log_tail;
+mod output;
 mod pool;
 mod replies;
 mod reply;
 mod runtime_api;
 mod sandbox;
+mod server;
 mod settings;
 mod state;
 mod stream;
+mod telemetry;
 mod wire;
 
 use std::net::SocketAddr;
@@ -78,7 +86,8 @@ pub use fault::Fault;
 pub use faults::{FaultScript, FaultScriptError};
 pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
-pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
+pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal, LogSource, LogStream};
+pub use output::ProcessOutput;
 pub use replies::Replies;
 pub use sandbox::SandboxError;
 pub use settings::{
@@ -88,6 +97,7 @@ pub use settings::{
 
 use front::Front;
 use invoke::Invoker;
+use invoke_api::InvokeApi;
 use pool::{Limits, Pool};
 use replies::Tally;
 use sandbox::Sandbox;
@@ -120,6 +130,7 @@ pub enum StartError {
 pub struct Emulator {
     address: SocketAddr,
     runtime_api: SocketAddr,
+    invoke_api: SocketAddr,
     front_kind: FrontKind,
     invoker: Invoker,
     mode: InvokeMode,
@@ -141,6 +152,8 @@ impl Emulator {
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
         let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
         let (url, address) = bind(settings.front.title(), &settings.host, settings.port).await?;
+        let (api_listener, invoke_api) =
+            bind("Invoke API", &settings.host, settings.invoke_api_port).await?;
 
         let (sender, invocations) = mpsc::channel(pool::QUEUE);
         let (is_ready, ready) = oneshot::channel();
@@ -149,7 +162,8 @@ impl Emulator {
         let invoker = Invoker {
             invocations: sender,
         };
-        let front = Front::new(&settings, invoker.clone());
+        let front = Arc::new(Front::new(&settings, invoker.clone()));
+        let api_front = InvokeApi::new(&settings, invoker.clone());
         let tally = Arc::clone(&sandbox.tally);
         let pool = Pool {
             sandbox,
@@ -166,13 +180,19 @@ impl Emulator {
             address,
             runtime_api: api_address,
             front_kind: settings.front,
+            invoke_api,
             invoker,
             mode: settings.front.mode(settings.invoke_mode),
             stop_function: Some(stop_function),
             stop_front,
             tally,
             function: tokio::spawn(pool.run(invocations, function_stopped, is_ready)),
-            front: tokio::spawn(front.serve(url, front_stopped)),
+            front: tokio::spawn(async move {
+                tokio::join!(
+                    server::serve(front, url, front_stopped.clone()),
+                    server::serve(api_front, api_listener, front_stopped)
+                );
+            }),
         };
         // Nobody to say so has nothing left to wait for.
         let _ = ready.await;
@@ -189,6 +209,12 @@ impl Emulator {
     #[must_use]
     pub fn runtime_api(&self) -> SocketAddr {
         self.runtime_api
+    }
+
+    /// Where `Invoke` and `InvokeWithResponseStream` are, with a slash at its end: the `endpoint_url` of an SDK.
+    #[must_use]
+    pub fn invoke_api_url(&self) -> String {
+        format!("http://{}/", self.invoke_api)
     }
 
     /// The front end's URL, with a slash at its end.

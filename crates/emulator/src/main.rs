@@ -76,6 +76,7 @@ impl RunError {
 
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
     let event = cli.event.as_deref().map(send::read).transpose()?;
+    let json = cli.json;
     let settings = cli.into_settings()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -91,7 +92,7 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {
-            cli::announce(&emulator);
+            cli::announce(&emulator, json);
             either(&mut interrupt, &mut terminate).await;
             Ok(ExitCode::SUCCESS)
         };

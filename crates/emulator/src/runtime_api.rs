@@ -20,6 +20,7 @@ use crate::faults::{CallBody, Ending};
 use crate::invocation::{Answer, InvocationError, ReportedError};
 use crate::journal::Entry;
 use crate::state::{Open, Refusal, RuntimeCall, State};
+use crate::telemetry;
 use crate::wire::{self, ApiResponse};
 
 /// Largest body of a report (source: RIE-LMI `rapi/`, 1 MiB for control-plane bodies).
@@ -50,6 +51,12 @@ pub(crate) async fn dispatch(
     let path = request.uri().path().to_owned();
     if let Some(rest) = path.strip_prefix("/2020-01-01/extension/") {
         return Ok(extensions_api::route(shared, rest, request).await);
+    }
+    // With or without a slash at its end: the documentation has both.
+    match path.trim_end_matches('/') {
+        telemetry::TELEMETRY_PATH => return Ok(telemetry::subscribe(shared, request).await),
+        telemetry::LOGS_PATH => return Ok(telemetry::logs(request.method())),
+        _ => {}
     }
     if path == CREDENTIALS_PATH {
         return Ok(credentials(shared, request.headers()));
@@ -129,11 +136,22 @@ fn event(shared: &Shared, open: &Open) -> ApiResponse {
     for (name, value) in [
         (wire::REQUEST_ID, open.request_id.to_string()),
         (wire::DEADLINE_MS, open.deadline_ms.to_string()),
-        (wire::FUNCTION_ARN, shared.function_arn.clone()),
+        (wire::FUNCTION_ARN, open.context.arn(&shared.function_arn)),
         (wire::TRACE_ID, open.trace_id.clone()),
         (wire::INVOCATION_ID, open.attempt_id.to_string()),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in [
+        (wire::CLIENT_CONTEXT, &open.context.client_context),
+        (wire::TENANT_ID, &open.context.tenant_id),
+    ] {
+        // Text beyond ASCII goes as its bytes, as from the service.
+        if let Some(value) = value
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
             headers.insert(name, value);
         }
     }

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 use crate::faults::FaultScript;
 use crate::journal::Journal;
+use crate::output::ProcessOutput;
 use crate::replies::Tally;
 use crate::settings::{Settings, Shape, ZipRuntime};
 
@@ -107,6 +108,8 @@ pub(crate) struct Program {
 pub(crate) struct Sandbox {
     pub(crate) extensions: Vec<Program>,
     pub(crate) journal: Journal,
+    pub(crate) output: ProcessOutput,
+    /// What telemetry tells of the function.
     pub(crate) faults: FaultScript,
     pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
@@ -184,6 +187,7 @@ impl Sandbox {
         Ok(Self {
             extensions,
             journal: settings.journal.clone(),
+            output: settings.output,
             faults: settings.faults.clone(),
             tally: Arc::default(),
             function_arn: settings.function_arn(),
@@ -250,12 +254,15 @@ fn check_provisioned(settings: &Settings) -> Result<(), SandboxError> {
 fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, SandboxError> {
     match &settings.shape {
         Shape::Entrypoint { command } => {
-            if command.is_empty() {
+            // Only a custom runtime that was named can be on its own.
+            if command.is_empty() && settings.adapter.is_none() {
                 return Err(SandboxError::NoCommand);
             }
             let adapter = layout::find_adapter(settings.adapter.as_deref())?;
-            let arguments =
-                std::iter::once(OsStr::new("--")).chain(command.iter().map(AsRef::as_ref));
+            let separator = Some(OsStr::new("--")).filter(|_| !command.is_empty());
+            let arguments = separator
+                .into_iter()
+                .chain(command.iter().map(AsRef::as_ref));
             Ok(Command {
                 program: adapter,
                 arguments: arguments.map(OsStr::to_owned).collect(),

@@ -18,14 +18,16 @@ pub use at_limit::{AtLimit, UnknownAtLimit};
 pub use front_kind::{FrontKind, UnknownFront};
 
 use crate::faults::FaultScript;
+use crate::invoke_api::RETRY_INTERVAL;
 use crate::journal::Journal;
+use crate::output::ProcessOutput;
 
 /// How the app and the adapter come into the execution environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Container image whose ENTRYPOINT is the adapter: the runtime process is `ADAPTER -- COMMAND`.
     Entrypoint {
-        /// The image's CMD, program first.
+        /// The image's CMD, program first. Empty if the adapter is a custom runtime by itself.
         command: Vec<OsString>,
     },
     /// Container image with the adapter in `/opt/extensions`; the runtime process is the image's own ENTRYPOINT.
@@ -121,6 +123,10 @@ pub struct Settings {
     pub port: u16,
     /// Port of the Runtime API; 0 takes any free one.
     pub runtime_api_port: u16,
+    /// Port of the Invoke APIs, on `host`; 0 takes any free one.
+    pub invoke_api_port: u16,
+    /// How long after its failure an asynchronous invocation is tried again, and twice that the second time.
+    pub retry_interval: Duration,
     /// `InvokeMode` of the function URL; without effect on other front ends.
     pub invoke_mode: InvokeMode,
     /// What a client sees of a stream that ended with error trailers.
@@ -166,6 +172,8 @@ pub struct Settings {
     pub inherited: Vec<(OsString, OsString)>,
     /// Where the emulator's own log goes.
     pub journal: Journal,
+    /// What becomes of the output of the function's processes beside [`Entry::Log`](crate::Entry::Log).
+    pub output: ProcessOutput,
 }
 
 impl Settings {
@@ -184,6 +192,8 @@ impl Settings {
             host: "127.0.0.1".to_owned(),
             port: 9000,
             runtime_api_port: 0,
+            invoke_api_port: 0,
+            retry_interval: RETRY_INTERVAL,
             invoke_mode: InvokeMode::ResponseStream,
             broken_streams: BrokenStreams::default(),
             timeout: Duration::from_mins(1),
@@ -203,6 +213,7 @@ impl Settings {
             variables: Vec::new(),
             inherited: Vec::new(),
             journal: Journal::default(),
+            output: ProcessOutput::default(),
         }
     }
 

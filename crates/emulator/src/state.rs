@@ -22,7 +22,7 @@ pub(crate) use extensions::{EventKind, Extension, ExtensionEvent, ExtensionKind,
 pub(crate) use runtime::{RuntimeCall, RuntimeState};
 
 use crate::fault::Fault;
-use crate::invocation::{Answer, Invocation, InvocationError, ReportedError};
+use crate::invocation::{Answer, CallerContext, Invocation, InvocationError, ReportedError};
 use crate::settings::InvokeMode;
 
 /// A call that the current state does not allow.
@@ -56,6 +56,7 @@ pub(crate) struct Open {
     pub(crate) attempt_id: Uuid,
     pub(crate) trace_id: String,
     pub(crate) event: Bytes,
+    pub(crate) context: CallerContext,
     pub(crate) deadline_ms: u64,
     mode: InvokeMode,
     /// A poll has got it.
@@ -307,6 +308,7 @@ impl State {
             attempt_id: invocation.attempt_id,
             trace_id: invocation.trace_id,
             event: invocation.event,
+            context: invocation.context,
             deadline_ms,
             mode: invocation.mode,
             delivered: false,
@@ -315,6 +317,12 @@ impl State {
             aborted: None,
         });
         self.sequence
+    }
+
+    /// Whether the runtime, which takes one invocation at a time, has answered this one and asked for the next.
+    pub(crate) fn runtime_done(&self, sequence: u64) -> bool {
+        let open = self.open.iter().find(|open| open.sequence == sequence);
+        open.is_none_or(|open| open.reply_to.is_none()) && self.is_ready()
     }
 
     /// An invocation is over when it was answered, the runtime waits for the next one, and so does every extension
@@ -330,7 +338,7 @@ impl State {
             .iter()
             .filter(|extension| extension.wants_invoke())
             .all(|extension| extension.done_with(sequence));
-        open.is_none_or(|open| open.reply_to.is_none()) && self.is_ready() && extensions_done
+        self.runtime_done(sequence) && extensions_done
     }
 
     pub(crate) fn end_invocation(&mut self, sequence: u64) {

@@ -15,6 +15,9 @@ pub(crate) const FUNCTION_ARN: HeaderName =
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 pub(crate) const INVOCATION_ID: HeaderName =
     HeaderName::from_static("lambda-runtime-invocation-id");
+pub(crate) const CLIENT_CONTEXT: HeaderName =
+    HeaderName::from_static("lambda-runtime-client-context");
+pub(crate) const TENANT_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-tenant-id");
 pub(crate) const RESPONSE_MODE: HeaderName =
     HeaderName::from_static("lambda-runtime-function-response-mode");
 pub(crate) const ERROR_TYPE: HeaderName =

@@ -71,7 +71,7 @@ fn one_invocation_too_many_waits_for_an_answer_and_no_longer() {
     let mut third = lambda.call(NEXT);
     let begun = || {
         lambda.entry(|entry| match entry {
-            Entry::Start { request_id } => Some(request_id),
+            Entry::Start { request_id, .. } => Some(request_id),
             Entry::End { .. } => Some("an end".to_owned()),
             _ => None,
         })

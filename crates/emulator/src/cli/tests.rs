@@ -22,6 +22,12 @@ fn each_shape_has_its_command_line() {
             Shape::Entrypoint { command: command() },
         ),
         (
+            "--adapter target/function",
+            Shape::Entrypoint {
+                command: Vec::new(),
+            },
+        ),
+        (
             "--image-attach --port 0 -- node server.js",
             Shape::ImageAttach { command: command() },
         ),
@@ -40,6 +46,13 @@ fn what_does_not_parse_is_named() {
     for (arguments, words) in [
         ("", "no command given"),
         ("--image-attach", "no command given"),
+        ("--image-attach --adapter a", "no command given"),
+        ("--json --event - -- x", "--event"),
+        (
+            "--env-file /nowhere -- x",
+            "--env-file /nowhere cannot be read",
+        ),
+        ("--retry-interval never -- x", "never"),
         ("--port 70000 -- x", "70000"),
         ("--timeout soon -- x", "soon"),
         ("--timeout 0 -- x", "'0'"),

@@ -5,19 +5,28 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::Responses;
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
+use crate::log_tail::LogTails;
+use crate::output::Output;
 use crate::replies::Tally;
 use crate::sandbox::{Credentials, Place, Sandbox};
 use crate::state::{Accepted, Refusal, RuntimeCall, State};
+use crate::telemetry::Telemetry;
 
 /// [`State`] with notifications, and the constants that both APIs tell.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: watch::Sender<State>,
+    /// Of this environment: each entry comes behind what the processes wrote before it.
     pub(crate) journal: Journal,
+    pub(crate) output: Arc<Output>,
+    pub(crate) tails: Arc<LogTails>,
+    pub(crate) responses: Responses,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) faults: Faults,
     pub(crate) tally: Arc<Tally>,
     pub(crate) function_arn: String,
@@ -30,9 +39,32 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(sandbox: &Sandbox, place: &Place) -> Self {
+        let tails = Arc::<LogTails>::default();
+        let telemetry = Arc::new(Telemetry::new(place.about.clone()));
+        let telling = {
+            let (journal, tails) = (place.journal.clone(), Arc::clone(&tails));
+            let telemetry = Arc::clone(&telemetry);
+            Journal::new(move |entry| {
+                tails.see(entry);
+                telemetry.see(entry);
+                journal.write(entry);
+            })
+        };
+        let output = Output::new(telling.clone(), sandbox.output);
+        let journal = {
+            let output = Arc::clone(&output);
+            Journal::new(move |entry| {
+                output.drain();
+                telling.write(entry);
+            })
+        };
         Self {
             state: watch::Sender::new(State::new(sandbox.concurrency)),
-            journal: place.journal.clone(),
+            journal,
+            output,
+            tails,
+            responses: Responses::default(),
+            telemetry,
             faults: Faults::new(&sandbox.faults),
             tally: Arc::clone(&sandbox.tally),
             function_arn: sandbox.function_arn.clone(),
@@ -45,6 +77,11 @@ impl Shared {
                 .map(|program| program.name.clone())
                 .collect(),
         }
+    }
+
+    /// Whether several invocations may be open at once.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.peek(State::is_managed)
     }
 
     /// Whether there is a restore to wait for.

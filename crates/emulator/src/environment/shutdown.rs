@@ -35,6 +35,7 @@ impl Environment {
         let began = Instant::now();
         self.shared.apply_always(State::stop);
         self.thaw();
+        self.shared.telemetry.hurry();
         let (external, internal) = self.shared.peek(|state| {
             let count = |kind| {
                 state
@@ -60,6 +61,7 @@ impl Environment {
         ));
         self.generation.kill_all();
         let _ = tokio::time::timeout(EXIT_WAIT, self.generation.all_exited()).await;
+        self.shared.output.drain();
     }
 
     async fn stop_runtime(&self, until: Instant) {

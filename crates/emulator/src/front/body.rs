@@ -39,11 +39,11 @@ impl Source {
 /// The transfer is to be broken off: the server closes the connection without the terminating chunk.
 #[derive(Debug, thiserror::Error)]
 #[error("transfer cut")]
-pub(super) struct Cut;
+pub(crate) struct Cut;
 
 /// A body with the record of its exchange.
 #[derive(Debug)]
-pub(super) struct ReplyBody {
+pub(crate) struct ReplyBody {
     source: Source,
     record: Record,
 }

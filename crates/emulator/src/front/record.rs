@@ -8,8 +8,9 @@ use http::{Request, StatusCode};
 use crate::journal::{Access, AccessEnd, Entry, Journal};
 
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     journal: Journal,
+    request_id: Option<String>,
     method: String,
     target: String,
     began: Instant,
@@ -20,9 +21,10 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn begin<B>(journal: &Journal, request: &Request<B>) -> Self {
+    pub(crate) fn begin<B>(journal: &Journal, request: &Request<B>) -> Self {
         Self {
             journal: journal.clone(),
+            request_id: None,
             method: request.method().to_string(),
             target: request
                 .uri()
@@ -36,20 +38,25 @@ impl Record {
         }
     }
 
+    /// The request leads to this invocation.
+    pub(crate) fn invocation(&mut self, request_id: &str) {
+        self.request_id = Some(request_id.to_owned());
+    }
+
     /// The head is on its way to the client.
-    pub(super) fn head(&mut self, status: StatusCode) {
+    pub(crate) fn head(&mut self, status: StatusCode) {
         self.status = Some(status);
         self.first_byte = Some(self.began.elapsed());
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, bytes: usize) {
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// How the exchange ended; the first word counts. Without one the client has left.
-    pub(super) fn end(&mut self, end: AccessEnd) {
+    pub(crate) fn end(&mut self, end: AccessEnd) {
         self.end.get_or_insert(end);
     }
 }
@@ -57,6 +64,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.journal.write(&Entry::Access(Access {
+            request_id: self.request_id.take(),
             method: std::mem::take(&mut self.method),
             target: std::mem::take(&mut self.target),
             status: self.status.map(|status| status.as_u16()),

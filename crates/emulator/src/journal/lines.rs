@@ -15,9 +15,12 @@ impl Entry {
             | Self::Reported { .. }
             | Self::InvocationFailed { .. }
             | Self::StreamError { .. }
+            | Self::Abandoned { .. }
             | Self::BadAnswer { .. } => "\x1b[1;31m",
             Self::Refused { .. }
             | Self::Faulted { .. }
+            | Self::Retry { .. }
+            | Self::TelemetryDropped { .. }
             | Self::Killed { .. }
             | Self::Frozen { running: 1.., .. } => "\x1b[33m",
             Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
@@ -31,11 +34,39 @@ impl Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InitStart { runtime } => write!(f, "INIT_START Runtime: {runtime}"),
-            Self::ExtensionRegistered { name, detail } => {
-                write!(f, "EXTENSION\tName: {name}\tState: Registered\t{detail}")
+            Self::InitStart { runtime, .. } => write!(f, "INIT_START Runtime: {runtime}"),
+            Self::ExtensionRegistered { name, kind, events } => write!(
+                f,
+                "EXTENSION\tName: {name}\tState: Registered\t{kind}\tEvents: [{}]",
+                events.join(",")
+            ),
+            Self::TelemetrySubscribed { name, types } => write!(
+                f,
+                "TELEMETRY\tName: {name}\tState: Subscribed\tTypes: [{}]",
+                types.join(",")
+            ),
+            Self::TelemetryDropped {
+                name,
+                records,
+                reason,
+            } => write!(f, "TELEMETRY\tName: {name}\tDropped: {records}\t{reason}"),
+            Self::Log { line, .. } => f.write_str(line),
+            Self::RuntimeDone { request_id, .. } => {
+                write!(f, "RUNTIME_DONE RequestId: {request_id}")
             }
-            Self::InitDone { duration } => write!(
+            Self::Retry {
+                request_id,
+                attempt,
+                after,
+            } => write!(
+                f,
+                "RETRY RequestId: {request_id}\tAttempt: {attempt}\tAfter: {} ms",
+                report_millis(*after)
+            ),
+            Self::Abandoned { request_id, reason } => {
+                write!(f, "ABANDONED RequestId: {request_id}\t{reason}")
+            }
+            Self::InitDone { duration, .. } => write!(
                 f,
                 "INIT_DONE Init Duration: {} ms",
                 report_millis(*duration)
@@ -51,7 +82,7 @@ impl fmt::Display for Entry {
                 report_millis(*duration)
             ),
             Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
-            Self::Start { request_id } => {
+            Self::Start { request_id, .. } => {
                 write!(f, "START RequestId: {request_id} Version: $LATEST")
             }
             Self::End { request_id } => write!(f, "END RequestId: {request_id}"),

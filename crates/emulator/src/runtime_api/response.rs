@@ -103,7 +103,10 @@ impl Post {
             None => Read::End,
             Some(Err(_)) => Read::Broken,
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Read::Data(data),
+                Ok(data) => {
+                    self.shared.responses.read(self.sequence, data.len());
+                    Read::Data(data)
+                }
                 Err(other) => other
                     .into_trailers()
                     .map_or(Read::Data(Bytes::new()), Read::Trailers),

@@ -2,7 +2,7 @@
 //! What one environment has of its own: the address of its APIs, its variables, its part of the log.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Credentials, Sandbox, variables};
 use crate::journal::Journal;
+use crate::telemetry::About;
 
 /// Why an environment is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) initialization: Initialization,
     pub(crate) journal: Journal,
+    pub(crate) about: About,
     /// Of a function with a snapshot.
     pub(crate) credentials: Option<Credentials>,
     pub(super) runtime_variables: BTreeMap<OsString, OsString>,
@@ -59,6 +61,17 @@ impl Sandbox {
             address,
             initialization,
             journal: self.journal.of(number),
+            about: About {
+                function_name: self.function_name.clone(),
+                initialization_type: variables::initialization_type(
+                    &self.settings,
+                    initialization,
+                ),
+                json_logs: runtime_variables
+                    .get(OsStr::new("AWS_LAMBDA_LOG_FORMAT"))
+                    .is_some_and(|format| format.eq_ignore_ascii_case("json")),
+                memory_mb: self.memory_mb,
+            },
             credentials,
             extension_variables: variables::of_extension(&runtime_variables),
             runtime_variables,

@@ -16,12 +16,22 @@ use super::orphans::Life;
 use super::{Place, Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
+use crate::journal::{LogSource, LogStream};
 
 /// Which process of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessName {
     Runtime,
     Extension(String),
+}
+
+impl ProcessName {
+    fn log_source(&self) -> LogSource {
+        match self {
+            Self::Runtime => LogSource::Function,
+            Self::Extension(name) => LogSource::Extension(name.clone()),
+        }
+    }
 }
 
 impl fmt::Display for ProcessName {
@@ -119,6 +129,10 @@ impl Generation {
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
+        let source = name.log_source();
+        command
+            .stdout(shared.output.pipe(source.clone(), LogStream::Stdout)?)
+            .stderr(shared.output.pipe(source, LogStream::Stderr)?);
         let (mut child, pid) = self.sandbox.orphans.spawn(&mut command)?;
         let (exited, observer) = watch::channel(false);
         let (shared, orphans) = (Arc::clone(shared), Arc::clone(&self.sandbox.orphans));

@@ -102,19 +102,13 @@ pub(super) fn of_runtime(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         &settings.memory_mb.to_string(),
     );
-    let initialization = if settings.concurrency.get() > 1 {
+    if settings.concurrency.get() > 1 {
         set(
             "AWS_LAMBDA_MAX_CONCURRENCY",
             &settings.concurrency.to_string(),
         );
-        "lambda-managed-instances"
-    } else if settings.snapstart {
-        "snap-start"
-    } else if own.initialization == Initialization::Provisioned {
-        "provisioned-concurrency"
-    } else {
-        "on-demand"
-    };
+    }
+    let initialization = initialization_type(settings, own.initialization);
     set("AWS_LAMBDA_INITIALIZATION_TYPE", &initialization);
     if !settings.snapstart {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}"));
@@ -189,6 +183,22 @@ fn add_defaults(variables: &mut BTreeMap<OsString, OsString>, zip: bool) {
     ];
     for (name, value) in defaults.iter().chain(zip_defaults.iter().filter(|_| zip)) {
         variables.entry(name.into()).or_insert_with(|| value.into());
+    }
+}
+
+/// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+pub(super) fn initialization_type(
+    settings: &Settings,
+    initialization: Initialization,
+) -> &'static str {
+    if settings.concurrency.get() > 1 {
+        "lambda-managed-instances"
+    } else if settings.snapstart {
+        "snap-start"
+    } else if initialization == Initialization::Provisioned {
+        "provisioned-concurrency"
+    } else {
+        "on-demand"
     }
 }
 

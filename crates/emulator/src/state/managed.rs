@@ -13,7 +13,7 @@ const REMEMBERED: usize = 1024;
 
 impl State {
     /// Whether several invocations may be open at once.
-    pub(super) fn is_managed(&self) -> bool {
+    pub(crate) fn is_managed(&self) -> bool {
         self.concurrency > 1
     }
 

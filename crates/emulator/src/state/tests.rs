@@ -34,6 +34,8 @@ pub(super) fn begin(state: &mut State) -> (oneshot::Receiver<Answer>, String) {
         event: Bytes::new(),
         mode: InvokeMode::ResponseStream,
         reply_to,
+        context: CallerContext::default(),
+        log: None,
         guard: None,
     };
     state.begin(invocation, 0);
@@ -239,6 +241,7 @@ fn the_first_fault_stays_and_a_reported_init_error_explains_an_exit() {
     let reported = ReportedError {
         error_type: "Runtime.NoApp".into(),
         message: "no app".into(),
+        payload: Bytes::new(),
     };
     state.runtime_init_error(reported.clone()).unwrap();
     assert_eq!(state.fault(), None);
@@ -274,6 +277,7 @@ fn a_restore_error_is_a_fault_and_only_one_of_a_restore() {
     let reported = ReportedError {
         error_type: "Runtime.AfterRestoreError".into(),
         message: "no database".into(),
+        payload: Bytes::new(),
     };
     let mut state = State::new(1);
     assert!(state.restore_error(reported.clone()).is_err());
