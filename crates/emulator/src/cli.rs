@@ -83,7 +83,15 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     runtime_api_port: u16,
 
-    /// Port of the Invoke APIs, the endpoint of SDKs [default: the one after --port; any free one if that is 0]
+    /// Port of the inspector, a page that shows all of this live [default: the one after --port; any free one if that is 0]
+    #[arg(long, value_name = "PORT")]
+    inspector_port: Option<u16>,
+
+    /// No inspector
+    #[arg(long, conflicts_with = "inspector_port")]
+    no_inspector: bool,
+
+    /// Port of the Invoke APIs, the endpoint of SDKs [default: the second after --port; any free one if that is 0]
     #[arg(long, value_name = "PORT")]
     api_port: Option<u16>,
 
@@ -252,10 +260,11 @@ impl Cli {
             types => media_types(types.as_deref().unwrap_or("*/*")),
         };
         let port = if self.event.is_some() { 0 } else { self.port };
-        let next_port = match port {
+        let port_after = |by: u16| match port {
             0 => 0,
-            port => port.checked_add(1).unwrap_or_default(),
+            port => port.checked_add(by).unwrap_or_default(),
         };
+        let has_inspector = !self.no_inspector && self.event.is_none();
         let mut variables = Vec::new();
         for path in self.env_files {
             variables.extend(read_env_file(path)?);
@@ -270,7 +279,9 @@ impl Cli {
             host: self.host,
             // With --event nobody is to come through the front end, so it must not be in the way of another one.
             port,
-            invoke_api_port: self.api_port.unwrap_or(next_port),
+            inspector_port: has_inspector
+                .then(|| self.inspector_port.unwrap_or_else(|| port_after(1))),
+            invoke_api_port: self.api_port.unwrap_or_else(|| port_after(2)),
             retry_interval: self.retry_interval,
             runtime_api_port: self.runtime_api_port,
             invoke_mode: self.invoke_mode.unwrap_or(InvokeMode::ResponseStream),
@@ -393,12 +404,16 @@ pub(crate) fn announce(emulator: &Emulator, json: bool) {
             "url": emulator.url(),
             "invoke_mode": emulator.invoke_mode().to_string(),
             "invoke_api_url": emulator.invoke_api_url(),
+            "inspector_url": emulator.inspector_url(),
             "runtime_api": emulator.runtime_api().to_string(),
         });
         format!("{ready}\n")
     } else {
+        let inspector = emulator
+            .inspector_url()
+            .map_or_else(String::new, |url| format!("Inspector   {url}\n"));
         format!(
-            "{}  {}  ({})\nInvoke API  {}\n",
+            "{}  {}  ({})\nInvoke API  {}\n{inspector}",
             emulator.front().title(),
             emulator.url(),
             emulator.invoke_mode(),

@@ -27,7 +27,7 @@ use body::{ReplyBody, Source};
 use profile::Profile;
 use record::Record;
 use refusal::Refusal;
-use streamed::{NoResponse, Stream};
+use streamed::{NoResponse, RawPrelude, Stream};
 
 use crate::clock::epoch_millis;
 use crate::event::{self, Arrival};
@@ -70,7 +70,7 @@ impl Front {
     }
 
     async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
-        let mut record = Record::begin(&self.journal, &request);
+        let mut record = Record::begin(&self.journal, self.profile.kind.title(), &request);
         let (head, body) = request.into_parts();
         let exchange = self.exchange(peer, head);
         let mut response = match self.event(&exchange, body).await {
@@ -81,7 +81,12 @@ impl Front {
             }
         };
         self.add_own_headers(&exchange, response.headers_mut());
-        record.head(response.status());
+        let prelude = response.extensions_mut().remove::<RawPrelude>();
+        record.head(
+            response.status(),
+            response.headers(),
+            prelude.as_ref().map(|RawPrelude(bytes)| bytes),
+        );
         let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
         if without_body.contains(&response.status()) {
             response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -140,6 +145,7 @@ impl Front {
         record: &mut Record,
     ) -> Response<Source> {
         record.invocation(&exchange.invocation_id.to_string());
+        record.called(&exchange.head.headers, &event);
         let call = Call {
             request_id: exchange.invocation_id,
             trace_root: exchange.arrival.trace_id.clone(),

@@ -36,6 +36,9 @@ use crate::journal::{AccessEnd, Journal};
 use crate::server::Handler;
 use crate::settings::{InvokeMode, Settings};
 
+/// What people know these APIs as.
+const TITLE: &str = "Invoke API";
+
 /// Largest event of an asynchronous invocation (source: AWS page "Lambda quotas", where it is 1 MB).
 const ASYNC_EVENT_LIMIT: usize = 1024 * 1024;
 
@@ -63,14 +66,14 @@ impl Handler for InvokeApi {
     type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
     async fn handle(self, _: SocketAddr, request: Request<Incoming>) -> Reply {
-        let mut record = Record::begin(&self.journal, &request);
+        let mut record = Record::begin(&self.journal, TITLE, &request);
         let request_id = Uuid::new_v4();
         record.invocation(&request_id.to_string());
         let mut response = match self.answer(request_id, request, record).await {
             Ok(response) => response,
             Err((refusal, mut record)) => {
                 record.end(AccessEnd::Refused(refusal.to_string()));
-                record.head(refusal.status());
+                record.head(refusal.status(), &HeaderMap::new(), None);
                 refusal.response()
             }
         };
@@ -138,6 +141,7 @@ impl InvokeApi {
             Ok(read) => read,
             Err(refusal) => return Err((refusal, record)),
         };
+        record.called(&head.headers, &event);
         let version = target.executed_version();
         let call = Ready {
             request_id,
@@ -148,7 +152,7 @@ impl InvokeApi {
         };
         let mut response = match (target.invocation_type, target.operation) {
             (InvocationType::DryRun, _) => {
-                record.head(StatusCode::NO_CONTENT);
+                record.head(StatusCode::NO_CONTENT, &HeaderMap::new(), None);
                 record.end(AccessEnd::Complete);
                 status_only(StatusCode::NO_CONTENT)
             }
@@ -156,7 +160,7 @@ impl InvokeApi {
                 if let Err(refusal) = self.queue.take(call.call(InvokeMode::Buffered)) {
                     return Err((refusal, record));
                 }
-                record.head(StatusCode::ACCEPTED);
+                record.head(StatusCode::ACCEPTED, &HeaderMap::new(), None);
                 record.end(AccessEnd::Complete);
                 status_only(StatusCode::ACCEPTED)
             }
@@ -194,7 +198,7 @@ impl InvokeApi {
                 None => (payload::of_error(&error, call.request_id), Some(error)),
             },
         };
-        let mut response = whole(payload);
+        let mut response = whole(payload.clone());
         let headers = response.headers_mut();
         if failed.is_some() {
             headers.insert(FUNCTION_ERROR, HeaderValue::from_static(payload::UNHANDLED));
@@ -207,23 +211,13 @@ impl InvokeApi {
                 &STANDARD.encode(log.await.unwrap_or_default()),
             );
         }
-        record.head(StatusCode::OK);
-        record.sent(usize::try_from(response.body().size_hint_exact()).unwrap_or(usize::MAX));
+        record.head(StatusCode::OK, response.headers(), None);
+        record.sent(&payload);
         record.end(match failed {
             Some(error) => AccessEnd::FunctionError(error.error_type().to_owned()),
             None => AccessEnd::Complete,
         });
         Ok(response)
-    }
-}
-
-trait ExactSize {
-    fn size_hint_exact(&self) -> u64;
-}
-
-impl<B: http_body::Body> ExactSize for B {
-    fn size_hint_exact(&self) -> u64 {
-        self.size_hint().exact().unwrap_or_default()
     }
 }
 

@@ -13,6 +13,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::invocation::{InvocationError, ReportedError};
 use crate::replies::Replies;
 
@@ -218,6 +220,61 @@ pub enum Entry {
     },
     /// One HTTP exchange of the front end.
     Access(Access),
+    /// A front end calls the function. For machines.
+    Called(Called),
+    /// A response's head is on its way to the client. For machines.
+    Answered(Answered),
+    /// A piece of a response's body goes to the client. For machines.
+    Piece {
+        /// The invocation's request id.
+        request_id: String,
+        /// Its bytes.
+        data: Bytes,
+    },
+}
+
+impl Entry {
+    /// Whether it is no line of the log: what processes write is passed on as it is, and steps are too many to be read.
+    fn is_for_machines(&self) -> bool {
+        matches!(
+            self,
+            Self::Log { .. }
+                | Self::RuntimeDone { .. }
+                | Self::Called(_)
+                | Self::Answered(_)
+                | Self::Piece { .. }
+        )
+    }
+}
+
+/// A front end calls the function.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The invocation's request id.
+    pub request_id: String,
+    /// What was called, such as `function URL`.
+    pub front: &'static str,
+    /// The request's method.
+    pub method: String,
+    /// The request's path and query.
+    pub target: String,
+    /// The request's headers.
+    pub headers: Vec<(String, String)>,
+    /// What was made of it.
+    pub event: Bytes,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The invocation's request id.
+    pub request_id: String,
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// What the function's stream began with, where it did.
+    pub prelude: Option<String>,
 }
 
 /// Who wrote a line.
@@ -325,6 +382,14 @@ impl Journal {
         }
     }
 
+    /// This journal, of which an inspector learns too.
+    pub(crate) fn told_to(self, other: impl Fn(u32, &Entry) + Send + Sync + 'static) -> Self {
+        Self::numbered(move |environment, entry| {
+            (self.sink)(environment, entry);
+            other(environment, entry);
+        })
+    }
+
     /// The part of the environment of this number.
     pub(crate) fn of(&self, environment: u32) -> Self {
         Self {
@@ -339,8 +404,7 @@ impl Journal {
     pub fn stderr() -> Self {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self::numbered(move |environment, entry| {
-            // What processes write is passed on as it is, and RuntimeDone is for machines.
-            if matches!(entry, Entry::Log { .. } | Entry::RuntimeDone { .. }) {
+            if entry.is_for_machines() {
                 return;
             }
             let suffix = match environment {
@@ -361,6 +425,10 @@ impl Journal {
     #[must_use]
     pub fn json() -> Self {
         Self::new(|entry| {
+            // Of the steps of a request its end is told, with all that scripts ask for.
+            if matches!(entry, Entry::Called(_) | Entry::Answered(_) | Entry::Piece { .. }) {
+                return;
+            }
             let line = format!("{}\n", entry.to_json(SystemTime::now()));
             let mut out = std::io::stdout().lock();
             // A log that nobody reads any more is no reason to stop serving.

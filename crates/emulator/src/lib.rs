@@ -38,6 +38,7 @@
 //! | `front` | the front end; `event` builds its events, `stream` and `reply` read its answers |
 //! | `invoke` | hands events to the function, for the front end and for callers of the library |
 //! | `invoke_api` | `Invoke` and `InvokeWithResponseStream`, as SDKs call them; `server` has the connections of clients |
+//! | `inspector` | the web page that shows all of it live |
 //! | `pool` | environments: which one an invocation gets, when there is a new one, when one goes |
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
@@ -55,6 +56,7 @@ mod extensions_api;
 mod fault;
 mod faults;
 mod front;
+mod inspector;
 mod invocation;
 mod invoke;
 mod invoke_api;
@@ -78,6 +80,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -86,7 +89,7 @@ pub use fault::Fault;
 pub use faults::{FaultScript, FaultScriptError};
 pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
-pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal, LogSource, LogStream};
+pub use journal::{Access, AccessEnd, Answered, Called, Entry, InitPhase, Journal, LogSource, LogStream};
 pub use output::ProcessOutput;
 pub use replies::Replies;
 pub use sandbox::SandboxError;
@@ -96,6 +99,7 @@ pub use settings::{
 };
 
 use front::Front;
+use inspector::{About, Inspector, Pages};
 use invoke::Invoker;
 use invoke_api::InvokeApi;
 use pool::{Limits, Pool};
@@ -131,6 +135,7 @@ pub struct Emulator {
     address: SocketAddr,
     runtime_api: SocketAddr,
     invoke_api: SocketAddr,
+    inspector: Option<SocketAddr>,
     front_kind: FrontKind,
     invoker: Invoker,
     mode: InvokeMode,
@@ -147,7 +152,16 @@ impl Emulator {
     ///
     /// # Errors
     /// Programs that are missing, or an address that is taken.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
+        let inspector = match settings.inspector_port {
+            Some(port) => Some(bind("inspector", "127.0.0.1", port).await?),
+            None => None,
+        };
+        let inspector = inspector.map(|(listener, address)| {
+            let inspector = Inspector::new();
+            settings.journal = inspector.reads(&settings.journal);
+            (inspector, listener, address)
+        });
         let (api, api_address) =
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
         let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
@@ -164,6 +178,22 @@ impl Emulator {
         };
         let front = Arc::new(Front::new(&settings, invoker.clone()));
         let api_front = InvokeApi::new(&settings, invoker.clone());
+        let inspector_address = inspector.as_ref().map(|(.., address)| *address);
+        let inspecting = inspector.map(|(inspector, listener, _)| {
+            let pages = Pages {
+                inspector,
+                about: About {
+                    function_name: settings.function_name.clone(),
+                    front: settings.front.title(),
+                    url: format!("http://{address}/"),
+                },
+                invoker: invoker.clone(),
+                mode: settings.front.mode(settings.invoke_mode),
+                journal: settings.journal.clone(),
+                stop: front_stopped.clone(),
+            };
+            server::serve(pages, listener, front_stopped.clone())
+        });
         let tally = Arc::clone(&sandbox.tally);
         let pool = Pool {
             sandbox,
@@ -181,6 +211,7 @@ impl Emulator {
             runtime_api: api_address,
             front_kind: settings.front,
             invoke_api,
+            inspector: inspector_address,
             invoker,
             mode: settings.front.mode(settings.invoke_mode),
             stop_function: Some(stop_function),
@@ -190,7 +221,8 @@ impl Emulator {
             front: tokio::spawn(async move {
                 tokio::join!(
                     server::serve(front, url, front_stopped.clone()),
-                    server::serve(api_front, api_listener, front_stopped)
+                    server::serve(api_front, api_listener, front_stopped),
+                    OptionFuture::from(inspecting)
                 );
             }),
         };
@@ -215,6 +247,13 @@ impl Emulator {
     #[must_use]
     pub fn invoke_api_url(&self) -> String {
         format!("http://{}/", self.invoke_api)
+    }
+
+    /// The inspector's page, where there is one.
+    #[must_use]
+    pub fn inspector_url(&self) -> Option<String> {
+        let address = self.inspector?;
+        Some(format!("http://{address}/"))
     }
 
     /// The front end's URL, with a slash at its end.

@@ -125,6 +125,8 @@ pub struct Settings {
     pub runtime_api_port: u16,
     /// Port of the Invoke APIs, on `host`; 0 takes any free one.
     pub invoke_api_port: u16,
+    /// Port of the inspector, on `127.0.0.1`; 0 takes any free one, `None` does without it.
+    pub inspector_port: Option<u16>,
     /// How long after its failure an asynchronous invocation is tried again, and twice that the second time.
     pub retry_interval: Duration,
     /// `InvokeMode` of the function URL; without effect on other front ends.
@@ -193,6 +195,7 @@ impl Settings {
             port: 9000,
             runtime_api_port: 0,
             invoke_api_port: 0,
+            inspector_port: None,
             retry_interval: RETRY_INTERVAL,
             invoke_mode: InvokeMode::ResponseStream,
             broken_streams: BrokenStreams::default(),

@@ -52,7 +52,9 @@ impl ReplyBody {
     pub(super) fn new(source: Source, mut record: Record) -> Self {
         // A client that leaves within a body that is handed over at once cannot be told from one that reads on.
         if let Source::Full(bytes) = &source {
-            record.sent(bytes.as_ref().map_or(0, Bytes::len));
+            if let Some(bytes) = bytes {
+                record.sent(bytes);
+            }
             record.end(AccessEnd::Complete);
         }
         Self { source, record }
@@ -80,7 +82,7 @@ impl Body for ReplyBody {
                     };
                     match step {
                         Step::Data(bytes) => {
-                            record.sent(bytes.len());
+                            record.sent(&bytes);
                             return Poll::Ready(Some(Ok(Frame::data(bytes))));
                         }
                         Step::Done(end) => {

@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use http::{Request, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
 
-use crate::journal::{Access, AccessEnd, Entry, Journal};
+use crate::journal::{Access, AccessEnd, Answered, Called, Entry, Journal};
 
 #[derive(Debug)]
 pub(crate) struct Record {
     journal: Journal,
+    front: &'static str,
     request_id: Option<String>,
     method: String,
     target: String,
@@ -21,9 +23,15 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn begin<B>(journal: &Journal, request: &Request<B>) -> Self {
+    /// `front` is what answers, such as `function URL`.
+    pub(crate) fn begin<B>(
+        journal: &Journal,
+        front: &'static str,
+        request: &Request<B>,
+    ) -> Self {
         Self {
             journal: journal.clone(),
+            front,
             request_id: None,
             method: request.method().to_string(),
             target: request
@@ -43,22 +51,64 @@ impl Record {
         self.request_id = Some(request_id.to_owned());
     }
 
-    /// The head is on its way to the client.
-    pub(crate) fn head(&mut self, status: StatusCode) {
-        self.status = Some(status);
-        self.first_byte = Some(self.began.elapsed());
+    /// This event is what was made of the request and its headers.
+    pub(crate) fn called(&self, headers: &HeaderMap, event: &Bytes) {
+        let Some(request_id) = &self.request_id else {
+            return;
+        };
+        self.journal.write(&Entry::Called(Called {
+            request_id: request_id.clone(),
+            front: self.front,
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers: pairs(headers),
+            event: event.clone(),
+        }));
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    /// The head is on its way to the client. `prelude` is what a stream began with.
+    pub(crate) fn head(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        prelude: Option<&Bytes>,
+    ) {
+        self.status = Some(status);
+        self.first_byte = Some(self.began.elapsed());
+        if let Some(request_id) = &self.request_id {
+            self.journal.write(&Entry::Answered(Answered {
+                request_id: request_id.clone(),
+                status: status.as_u16(),
+                headers: pairs(headers),
+                prelude: prelude.map(|text| String::from_utf8_lossy(text).into_owned()),
+            }));
+        }
+    }
+
+    pub(crate) fn sent(&mut self, data: &Bytes) {
         self.bytes = self
             .bytes
-            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        if let Some(request_id) = &self.request_id {
+            self.journal.write(&Entry::Piece {
+                request_id: request_id.clone(),
+                data: data.clone(),
+            });
+        }
     }
 
     /// How the exchange ended; the first word counts. Without one the client has left.
     pub(crate) fn end(&mut self, end: AccessEnd) {
         self.end.get_or_insert(end);
     }
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
 }
 
 impl Drop for Record {

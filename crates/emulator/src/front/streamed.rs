@@ -29,6 +29,10 @@ pub(super) enum Step {
     Cut(AccessEnd),
 }
 
+/// The bytes of a prelude, as an extension of the response that was made of it.
+#[derive(Clone, Debug)]
+pub(super) struct RawPrelude(pub(super) Bytes);
+
 /// Why a stream is no response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoResponse {
@@ -89,7 +93,8 @@ impl Stream {
                     else {
                         continue;
                     };
-                    let head = reply::decode_prelude(kind, &found.prelude)?;
+                    let mut head = reply::decode_prelude(kind, &found.prelude)?;
+                    head.extensions.insert(RawPrelude(found.prelude));
                     let first = Some(found.rest).filter(|rest| !rest.is_empty());
                     return Ok(Response::from_parts(
                         head,

@@ -97,10 +97,14 @@ impl Book {
                 Vec::new()
             }
             Entry::Log { line, .. } => self.line(number, line),
-            _ => match self.environments.get_mut(&number) {
-                Some(environment) if environment.take(entry, now) => self.of_environment(number),
-                _ => Vec::new(),
-            },
+            _ => {
+                let environment = self.environments.get_mut(&number);
+                if environment.is_some_and(|one| one.take(entry, now)) {
+                    self.of_environment(number)
+                } else {
+                    Vec::new()
+                }
+            }
         }
     }
 

@@ -86,8 +86,9 @@ impl Invocation {
         self.bytes += size;
         let kept = data.len().min(EXCERPT - self.excerpt.len());
         self.excerpt.extend_from_slice(&data[..kept]);
+        let is_full = self.chunks.len() == CHUNKS;
         match self.chunks.last_mut() {
-            Some((at, bytes)) if self.chunks.len() == CHUNKS => {
+            Some((at, bytes)) if is_full => {
                 *at = now;
                 *bytes += size;
             }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(super) fn response(
             None => (Rest::Failed(error), Bytes::new()),
         },
     };
-    record.head(StatusCode::OK);
+    record.head(StatusCode::OK, &HeaderMap::new(), None);
     let answering = Answering {
         request_id,
         rest,
@@ -99,7 +99,7 @@ impl Answering {
         }
         if !self.left.is_empty() {
             let piece = self.left.split_to(self.left.len().min(PAYLOAD_LIMIT));
-            self.record.sent(piece.len());
+            self.record.sent(&piece);
             return (payload_chunk(&piece), Some(self));
         }
         match std::mem::replace(&mut self.rest, Rest::Over) {

@@ -51,6 +51,15 @@ impl fmt::Display for Entry {
                 reason,
             } => write!(f, "TELEMETRY\tName: {name}\tDropped: {records}\t{reason}"),
             Self::Log { line, .. } => f.write_str(line),
+            Self::Called(called) => write!(f, "CALL RequestId: {}", called.request_id),
+            Self::Answered(answered) => write!(
+                f,
+                "ANSWER RequestId: {}\tStatus: {}",
+                answered.request_id, answered.status
+            ),
+            Self::Piece { request_id, data } => {
+                write!(f, "PIECE RequestId: {request_id}\tSize: {} B", data.len())
+            }
             Self::RuntimeDone { request_id, .. } => {
                 write!(f, "RUNTIME_DONE RequestId: {request_id}")
             }
