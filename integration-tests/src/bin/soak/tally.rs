@@ -18,8 +18,10 @@ pub(crate) struct Tally {
     impossible: u64,
     /// Ids that the app never had.
     lost: u64,
-    /// Ids that the app had more than once.
-    doubled: u64,
+    /// Requests that the app had more than once.
+    doubled: Vec<String>,
+    /// By id, from 1.
+    steps: Vec<Step>,
     /// Ids of requests that the app resets without a byte of an answer. The adapter asks once more where that happens on a
     /// kept connection.
     may_be_asked_again: BTreeSet<u64>,
@@ -31,6 +33,7 @@ impl Tally {
         if matches!(step, Step::Fault(Fault::Reset)) {
             self.may_be_asked_again.insert(id);
         }
+        self.steps.push(step);
         let status = response.status();
         let (kind, is_well) = match step {
             Step::Get(_) => ("GET", true),
@@ -71,7 +74,12 @@ impl Tally {
             match times {
                 0 | 1 => {}
                 2 if self.may_be_asked_again.contains(&id) => self.asked_again += 1,
-                _ => self.doubled += 1,
+                _ => {
+                    let step = usize::try_from(id - 1)
+                        .ok()
+                        .and_then(|at| self.steps.get(at));
+                    self.doubled.push(format!("{id}, {step:?}, {times} times"));
+                }
             }
         }
     }
@@ -83,7 +91,7 @@ impl Tally {
         println!(
             "lost {}, doubled {}, crossed {}; asked again after a reset {}",
             self.lost,
-            self.doubled,
+            self.doubled.len(),
             self.crossed.len(),
             self.asked_again
         );
@@ -95,8 +103,9 @@ impl Tally {
         if self.lost > 0 {
             wrong.push(format!("{} requests never reached the app", self.lost));
         }
-        if self.doubled > 0 {
-            wrong.push(format!("{} requests reached the app twice", self.doubled));
+        if !self.doubled.is_empty() {
+            let which = self.doubled.join("; ");
+            wrong.push(format!("requests reached the app more than once: {which}"));
         }
         if let Some(first) = self.crossed.first() {
             wrong.push(format!("an answer is another's, or cut: {first}"));
