@@ -20,8 +20,8 @@ pub(crate) struct Tally {
     lost: u64,
     /// Requests that the app had more than once.
     doubled: Vec<String>,
-    /// By id, from 1.
-    steps: Vec<Step>,
+    /// What the app's faults were answered with, by id.
+    told: BTreeMap<u64, String>,
     /// Ids of requests that the app resets without a byte of an answer. The adapter asks once more where that happens on a
     /// kept connection.
     may_be_asked_again: BTreeSet<u64>,
@@ -33,7 +33,12 @@ impl Tally {
         if matches!(step, Step::Fault(Fault::Reset)) {
             self.may_be_asked_again.insert(id);
         }
-        self.steps.push(step);
+        if matches!(step, Step::Fault(_)) {
+            let body = response.body();
+            let text = String::from_utf8_lossy(&body);
+            let text: String = text.chars().take(200).collect();
+            self.told.insert(id, format!("{step:?} {text}"));
+        }
         let status = response.status();
         let (kind, is_well) = match step {
             Step::Get(_) => ("GET", true),
@@ -75,10 +80,11 @@ impl Tally {
                 0 | 1 => {}
                 2 if self.may_be_asked_again.contains(&id) => self.asked_again += 1,
                 _ => {
-                    let step = usize::try_from(id - 1)
-                        .ok()
-                        .and_then(|at| self.steps.get(at));
-                    self.doubled.push(format!("{id}, {step:?}, {times} times"));
+                    let told = self
+                        .told
+                        .get(&id)
+                        .map_or("no fault of the app", String::as_str);
+                    self.doubled.push(format!("{id}, {times} times: {told}"));
                 }
             }
         }
