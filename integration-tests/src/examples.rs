@@ -13,13 +13,23 @@ use serde::Deserialize;
 
 use crate::binaries;
 use crate::process::{Mark, Program};
-use crate::waiting;
+use crate::waiting::{self, Watched};
 
 /// How long one setup command may take: a package registry may be slow, and this happens once.
-const SETUP_LIMIT: Duration = Duration::from_mins(5);
+const SETUP_LIMIT: Duration = Duration::from_mins(10);
+
+/// How many packages are built at the same time. Compilers and package managers take a core each, and more.
+const SETUPS: usize = 2;
 
 /// What a developer's own runs leave in an example's folder; it is no part of the package.
-const LEFTOVERS: [&str; 4] = ["node_modules", "packages", "__pycache__", "server"];
+const LEFTOVERS: &[&str] = &[
+    ".next",
+    "__pycache__",
+    "node_modules",
+    "packages",
+    "server",
+    "target",
+];
 
 /// What `example.toml` says.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,6 +40,9 @@ pub struct Plan {
     pub setup: Vec<Vec<String>>,
     /// A program of this workspace to be put into the package.
     pub workspace_binary: Option<String>,
+    /// Whether setup and run take so long that only `make examples` runs it, and not `make test`.
+    #[serde(default)]
+    pub heavy: bool,
     /// What starts the app in an image.
     pub start: Vec<String>,
     /// The handler setting of the zip.
@@ -126,6 +139,11 @@ impl Example {
         }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Builds the package below `builds`, or finds it there as an earlier run has left it: returns its folder.
     pub fn package(&self, builds: &Path) -> PathBuf {
         let package = builds.join("examples").join(&self.name);
@@ -139,6 +157,7 @@ impl Example {
             let _ = fs::remove_file(&stamp);
             let _ = fs::remove_dir_all(&package);
             copy(&self.folder, &package);
+            let _turn = Turn::wait();
             for command in &self.plan.setup {
                 self.run(command, &package);
             }
@@ -203,6 +222,27 @@ impl Example {
             .arg(package)
             .args(["--handler", &self.plan.handler]);
         Running::start(command)
+    }
+}
+
+/// The right to build a package: there are [`SETUPS`] of it.
+struct Turn;
+
+static BUILDING: Watched<usize> = Watched::new(0);
+
+impl Turn {
+    fn wait() -> Self {
+        let free = BUILDING.wait(SETUP_LIMIT, |building| {
+            (*building < SETUPS).then(|| *building += 1)
+        });
+        assert!(free.is_some(), "the builds before this one do not end");
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        BUILDING.change(|building| *building -= 1);
     }
 }
 
