@@ -7,8 +7,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::examples::{self, Example, Probe, Running, Streams};
+use integration_tests::examples::{self, Example, Probe, Running, Shape, Streams};
 use integration_tests::http::{Client, Next, Request};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Arrivals closer than this are one arrival. Far below the pace of the examples, 60 ms and more, and far above the time
@@ -17,22 +18,22 @@ const APART: Duration = Duration::from_millis(15);
 
 #[test]
 fn every_example_does_its_part_as_an_image() {
-    walk(Example::start_image);
+    walk(Shape::Image);
 }
 
 #[test]
 fn every_example_does_its_part_as_a_zip() {
-    walk(Example::start_zip);
+    walk(Shape::Zip);
 }
 
 /// All examples at the same time: nearly all of it is waiting, for a registry at first and for the paced words later.
-fn walk(start: fn(&Example, &Path) -> Running) {
+fn walk(shape: Shape) {
     let examples = examples::all();
     assert!(!examples.is_empty());
     let failures: Vec<String> = thread::scope(|scope| {
         let walks: Vec<_> = examples
             .iter()
-            .map(|example| (example, scope.spawn(|| failures_of(example, start))))
+            .map(|example| (example, scope.spawn(|| failures_of(example, shape))))
             .collect();
         walks
             .into_iter()
@@ -45,11 +46,18 @@ fn walk(start: fn(&Example, &Path) -> Running) {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn failures_of(example: &Example, start: fn(&Example, &Path) -> Running) -> Vec<String> {
+fn failures_of(example: &Example, shape: Shape) -> Vec<String> {
     let package = example.package(Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let running = start(example, &package);
-    let mut failures = Vec::new();
-    for probe in &example.plan.probes {
+    let probes = &example.plan.probes;
+    let (events, requests): (Vec<_>, Vec<_>) =
+        probes.iter().partition(|probe| probe.event.is_some());
+    let mut failures: Vec<String> = events
+        .into_iter()
+        .filter_map(|probe| check_event(example, shape, &package, probe).err())
+        .map(|failure| format!("{}: {failure}", example.name))
+        .collect();
+    let running = example.start(shape, &package);
+    for probe in requests {
         if let Err(failure) = check(&running, probe) {
             let (method, path) = (&probe.method, &probe.path);
             failures.push(format!("{}: {method} {path}: {failure}", example.name));
@@ -59,6 +67,32 @@ fn failures_of(example: &Example, start: fn(&Example, &Path) -> Running) -> Vec<
         eprintln!("{}: {}", example.name, running.program.transcript());
     }
     failures
+}
+
+fn check_event(
+    example: &Example,
+    shape: Shape,
+    package: &Path,
+    probe: &Probe,
+) -> Result<(), String> {
+    let event = probe.event.as_deref().unwrap_or_default();
+    let (text, program) = example
+        .invoke(shape, package, event)
+        .map_err(|failure| format!("{event}: {failure}"))?;
+    if let Some(expected) = &probe.result
+        && serde_json::from_str::<Value>(&text).ok().as_ref() != Some(expected)
+    {
+        return Err(format!("{event}: the result is {text:?}"));
+    }
+    if let Some(part) = &probe.body_contains
+        && !text.contains(part)
+    {
+        return Err(format!("{event}: {part:?} is not in the result {text:?}"));
+    }
+    if let Some(part) = &probe.log {
+        let _ = program.any_line(part);
+    }
+    Ok(())
 }
 
 fn check(running: &Running, probe: &Probe) -> Result<(), String> {
@@ -122,19 +156,25 @@ fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String
 }
 
 fn request(probe: &Probe) -> Request {
+    let (method, path) = (&probe.method, &probe.path);
     let body = match (&probe.body, &probe.body_hex) {
-        (Some(text), None) => text.clone().into_bytes(),
-        (None, Some(hex)) => bytes(hex),
-        (None, None) => return Request::new(&probe.method, &probe.path),
-        (Some(_), Some(_)) => panic!("{}: one body is enough", probe.path),
+        (Some(text), None) => Some(text.clone().into_bytes()),
+        (None, Some(hex)) => Some(bytes(hex)),
+        (None, None) => None,
+        (Some(_), Some(_)) => panic!("{path}: one body is enough"),
     };
-    assert_eq!(
-        probe.method, "POST",
-        "{}: only a POST has a body",
-        probe.path
-    );
-    let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
-    Request::post(&probe.path, content_type, body)
+    let request = match body {
+        None => Request::new(method, path),
+        Some(body) => {
+            assert_eq!(method, "POST", "{path}: only a POST has a body");
+            let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
+            Request::post(path, content_type, body)
+        }
+    };
+    let headers = probe.request_header.iter();
+    headers.fold(request, |request, (name, value)| {
+        request.header(name, value)
+    })
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
