@@ -2,6 +2,7 @@
 //! The examples as tests see them: what `example.toml` says, the package that is built from it, the running app.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -38,6 +39,9 @@ pub struct Plan {
     /// Commands that turn the folder's copy into what is deployed.
     #[serde(default)]
     pub setup: Vec<Vec<String>>,
+    /// Packages of Debian without which it neither builds nor runs; the setup script installs them.
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// A program of this workspace to be put into the package.
     pub workspace_binary: Option<String>,
     /// Whether setup and run take so long that only `make examples` runs it, and not `make test`.
@@ -50,20 +54,31 @@ pub struct Plan {
     /// Variables of the setup commands, and of the app in an image.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Requests and what must come of them.
+    /// What stands before the function (`--front`): a function URL unless it says so.
+    pub front: Option<String>,
+    /// Requests and events, and what must come of them.
     #[serde(rename = "probe")]
     pub probes: Vec<Probe>,
 }
 
-/// One request and what must come of it.
+/// One request, or one event, and what must come of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
+    /// A file of the example with an event, which is sent as a direct invocation, to an environment of its own. `result`,
+    /// `body_contains` and `log` are what may be asked of it.
+    pub event: Option<String>,
+    /// The JSON that the invocation of the event must return.
+    pub result: Option<serde_json::Value>,
     /// The request target.
+    #[serde(default)]
     pub path: String,
     /// The method.
     #[serde(default = "get")]
     pub method: String,
+    /// Headers to be sent.
+    #[serde(default)]
+    pub request_header: BTreeMap<String, String>,
     /// A text to be sent.
     pub body: Option<String>,
     /// Bytes to be sent, in hex.
@@ -204,24 +219,63 @@ impl Example {
         format!("{:016x}\n", hasher.finish())
     }
 
-    /// Starts it as an image whose entrypoint is the adapter.
-    pub fn start_image(&self, package: &Path) -> Running {
-        let mut command = local(package);
-        for (name, value) in &self.plan.env {
-            command.arg("--env").arg(format!("{name}={value}"));
-        }
-        command.arg("--").args(&self.plan.start);
-        Running::start(command)
+    /// Starts it in a shape, behind its front.
+    pub fn start(&self, shape: Shape, package: &Path) -> Running {
+        let front = self.plan.front.as_deref().unwrap_or("url");
+        let options = ["--port", "0", "--front", front];
+        Running::start(self.command(shape, package, options.map(OsStr::new)))
     }
 
-    /// Starts it as a zip with the layer.
-    pub fn start_zip(&self, package: &Path) -> Running {
-        let mut command = local(package);
+    /// Invokes it with the event of a file of the package: what the program wrote, and the program, which has ended.
+    ///
+    /// # Errors
+    /// The invocation failed.
+    pub fn invoke(
+        &self,
+        shape: Shape,
+        package: &Path,
+        event: &str,
+    ) -> Result<(String, Program), String> {
+        let path = package.join(event);
+        // As an event source does.
+        let options = ["--invoke-mode", "BUFFERED", "--event"].map(OsStr::new);
+        let options = options.into_iter().chain([path.as_os_str()]);
+        let mut program = Program::start(self.command(shape, package, options), &Mark::unique());
+        let status = program.finish();
+        if status.success() {
+            Ok((program.stdout().join("\n"), program))
+        } else {
+            Err(format!("{status}; {}", program.transcript()))
+        }
+    }
+
+    /// The local Lambda that runs the package.
+    fn command<'a>(
+        &self,
+        shape: Shape,
+        package: &Path,
+        options: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Command {
+        let mut command = Command::new(binaries::streamgate_local());
         command
-            .arg("--zip")
-            .arg(package)
-            .args(["--handler", &self.plan.handler]);
-        Running::start(command)
+            // As on Lambda, where nothing runs between two requests.
+            .args(["--freeze", "--adapter"])
+            .arg(binaries::streamgate())
+            .args(options)
+            .current_dir(package);
+        match shape {
+            Shape::Image => {
+                for (name, value) in &self.plan.env {
+                    command.arg("--env").arg(format!("{name}={value}"));
+                }
+                command.arg("--").args(&self.plan.start);
+            }
+            Shape::Zip => {
+                command.arg("--zip").arg(package);
+                command.args(["--handler", &self.plan.handler]);
+            }
+        }
+        command
     }
 }
 
@@ -246,14 +300,24 @@ impl Drop for Turn {
     }
 }
 
-fn local(package: &Path) -> Command {
-    let mut command = Command::new(binaries::streamgate_local());
-    command
-        // As on Lambda, where nothing runs between two requests.
-        .args(["--port", "0", "--freeze", "--adapter"])
-        .arg(binaries::streamgate())
-        .current_dir(package);
-    command
+/// How an example gets into the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An image whose entrypoint is the adapter.
+    Image,
+    /// A zip with the layer.
+    Zip,
+}
+
+impl Shape {
+    /// Its name in a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Zip => "zip",
+        }
+    }
 }
 
 /// A local Lambda that runs an app.
@@ -261,19 +325,19 @@ fn local(package: &Path) -> Command {
 pub struct Running {
     /// The local Lambda.
     pub program: Program,
-    /// Where its function URL listens.
+    /// Where its front listens.
     pub address: SocketAddr,
 }
 
 impl Running {
-    /// Starts it and waits for its function URL.
+    /// Starts it and waits for its front.
     pub fn start(command: Command) -> Self {
         let program = Program::start(command, &Mark::unique());
-        let line = program.stdout_line("Function URL");
+        let line = program.stdout_line("  http://");
         let address = line
-            .strip_prefix("Function URL  http://")
-            .and_then(|rest| rest.strip_suffix("/  (RESPONSE_STREAM)"))
-            .and_then(|text| text.parse().ok());
+            .split_once("  http://")
+            .and_then(|(_, rest)| rest.split_once("/  ("))
+            .and_then(|(text, _)| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the ready line is {line:?}"));
         Self { program, address }
     }

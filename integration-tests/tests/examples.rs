@@ -10,9 +10,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::examples::{self, Example, Probe, Running, Streams};
+use integration_tests::examples::{self, Example, Probe, Running, Shape, Streams};
 use integration_tests::http::{Client, Next, Request};
 use integration_tests::waiting;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Arrivals closer than this are one arrival. Far below the pace of the examples, 60 ms and more, and far above the time
@@ -23,30 +24,14 @@ const APART: Duration = Duration::from_millis(15);
 /// that takes a core.
 const AT_A_TIME: usize = 2;
 
-/// How an example is started.
-struct Shape {
-    name: &'static str,
-    start: fn(&Example, &Path) -> Running,
-}
-
-const IMAGE: Shape = Shape {
-    name: "image",
-    start: Example::start_image,
-};
-
-const ZIP: Shape = Shape {
-    name: "zip",
-    start: Example::start_zip,
-};
-
 #[test]
 fn every_example_does_its_part_as_an_image() {
-    expect_success(&walk(&light(), &[IMAGE]));
+    expect_success(&walk(&light(), &[Shape::Image]));
 }
 
 #[test]
 fn every_example_does_its_part_as_a_zip() {
-    expect_success(&walk(&light(), &[ZIP]));
+    expect_success(&walk(&light(), &[Shape::Zip]));
 }
 
 /// `make examples`: those that are too heavy for every run among them, or the one that `EXAMPLE` names.
@@ -59,7 +44,7 @@ fn every_example_even_the_heavy_ones_does_its_part_in_both_shapes() {
         examples.retain(|example| example.name == name);
         assert!(!examples.is_empty(), "EXAMPLE={name}: no such example");
     }
-    let outcomes = walk(&examples, &[IMAGE, ZIP]);
+    let outcomes = walk(&examples, &[Shape::Image, Shape::Zip]);
     print_table(&outcomes);
     expect_success(&outcomes);
 }
@@ -120,7 +105,7 @@ fn take<T>(items: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
 }
 
 fn visit_all(example: &Example, shapes: &[Shape]) -> Vec<Outcome> {
-    let visits = shapes.iter().map(|shape| {
+    let visits = shapes.iter().map(|&shape| {
         // In a thread of its own, so that one that panics ends no other.
         let visit = thread::scope(|scope| scope.spawn(|| visit(example, shape)).join());
         visit.unwrap_or_else(|_| Outcome {
@@ -131,12 +116,23 @@ fn visit_all(example: &Example, shapes: &[Shape]) -> Vec<Outcome> {
     visits.collect()
 }
 
-fn visit(example: &Example, shape: &Shape) -> Outcome {
+fn visit(example: &Example, shape: Shape) -> Outcome {
     let package = example.package(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut outcome = Outcome::before(example, shape);
+    let probes = &example.plan.probes;
+    let (events, requests): (Vec<_>, Vec<_>) =
+        probes.iter().partition(|probe| probe.event.is_some());
+    for probe in events {
+        match check_event(example, shape, &package, probe) {
+            Ok(()) => outcome.passed += 1,
+            Err(failure) => outcome
+                .failures
+                .push(format!("{}: {failure}", example.name)),
+        }
+    }
     let started_at = Instant::now();
-    let running = (shape.start)(example, &package);
-    for probe in &example.plan.probes {
+    let running = example.start(shape, &package);
+    for probe in requests {
         let asked_at = Instant::now();
         match check(&running, probe) {
             Ok(answer) => {
@@ -161,10 +157,10 @@ fn visit(example: &Example, shape: &Shape) -> Outcome {
 }
 
 impl Outcome {
-    fn before(example: &Example, shape: &Shape) -> Self {
+    fn before(example: &Example, shape: Shape) -> Self {
         Self {
             example: example.name.clone(),
-            shape: shape.name,
+            shape: shape.name(),
             passed: 0,
             probes: example.plan.probes.len(),
             started_in: None,
@@ -216,6 +212,32 @@ struct Answer {
     head_in: Duration,
     /// The first byte of its body, if it has any.
     first_byte_in: Option<Duration>,
+}
+
+fn check_event(
+    example: &Example,
+    shape: Shape,
+    package: &Path,
+    probe: &Probe,
+) -> Result<(), String> {
+    let event = probe.event.as_deref().unwrap_or_default();
+    let (text, program) = example
+        .invoke(shape, package, event)
+        .map_err(|failure| format!("{event}: {failure}"))?;
+    if let Some(expected) = &probe.result
+        && serde_json::from_str::<Value>(&text).ok().as_ref() != Some(expected)
+    {
+        return Err(format!("{event}: the result is {text:?}"));
+    }
+    if let Some(part) = &probe.body_contains
+        && !text.contains(part)
+    {
+        return Err(format!("{event}: {part:?} is not in the result {text:?}"));
+    }
+    if let Some(part) = &probe.log {
+        let _ = program.any_line(part);
+    }
+    Ok(())
 }
 
 fn check(running: &Running, probe: &Probe) -> Result<Answer, String> {
@@ -285,19 +307,25 @@ fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String
 }
 
 fn request(probe: &Probe) -> Request {
+    let (method, path) = (&probe.method, &probe.path);
     let body = match (&probe.body, &probe.body_hex) {
-        (Some(text), None) => text.clone().into_bytes(),
-        (None, Some(hex)) => bytes(hex),
-        (None, None) => return Request::new(&probe.method, &probe.path),
-        (Some(_), Some(_)) => panic!("{}: one body is enough", probe.path),
+        (Some(text), None) => Some(text.clone().into_bytes()),
+        (None, Some(hex)) => Some(bytes(hex)),
+        (None, None) => None,
+        (Some(_), Some(_)) => panic!("{path}: one body is enough"),
     };
-    assert_eq!(
-        probe.method, "POST",
-        "{}: only a POST has a body",
-        probe.path
-    );
-    let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
-    Request::post(&probe.path, content_type, body)
+    let request = match body {
+        None => Request::new(method, path),
+        Some(body) => {
+            assert_eq!(method, "POST", "{path}: only a POST has a body");
+            let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
+            Request::post(path, content_type, body)
+        }
+    };
+    let headers = probe.request_header.iter();
+    headers.fold(request, |request, (name, value)| {
+        request.header(name, value)
+    })
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
