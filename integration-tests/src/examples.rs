@@ -39,6 +39,8 @@ pub struct Plan {
     /// Commands that turn the folder's copy into what is deployed.
     #[serde(default)]
     pub setup: Vec<Vec<String>>,
+    /// The folder of the copy that is deployed, if it is not the whole.
+    pub output: Option<PathBuf>,
     /// Packages of Debian without which it neither builds nor runs; the setup script installs them.
     #[serde(default)]
     pub packages: Vec<String>,
@@ -159,7 +161,8 @@ impl Example {
         &self.folder
     }
 
-    /// Builds the package below `builds`, or finds it there as an earlier run has left it: returns its folder.
+    /// Builds the package below `builds`, or finds it there as an earlier run has left it: returns the folder that is
+    /// deployed.
     pub fn package(&self, builds: &Path) -> PathBuf {
         let package = builds.join("examples").join(&self.name);
         let stamp = package.with_extension("stamp");
@@ -186,7 +189,10 @@ impl Example {
             let _ = fs::remove_file(&target);
             fs::copy(binaries::demo(), &target).expect("a program can be copied");
         }
-        package
+        match &self.plan.output {
+            Some(output) => package.join(output),
+            None => package,
+        }
     }
 
     fn run(&self, words: &[String], package: &Path) {
