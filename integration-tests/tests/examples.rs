@@ -3,6 +3,7 @@
 //!
 //! What must come of each is in its `example.toml`; a new folder of `examples/` is walked without a line here.
 
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,7 +59,7 @@ fn failures_of(example: &Example, shape: Shape) -> Vec<String> {
         .collect();
     let running = example.start(shape, &package);
     for probe in requests {
-        if let Err(failure) = check(&running, probe) {
+        if let Err(failure) = check(&running, probe, &package) {
             let (method, path) = (&probe.method, &probe.path);
             failures.push(format!("{}: {method} {path}: {failure}", example.name));
         }
@@ -66,6 +67,7 @@ fn failures_of(example: &Example, shape: Shape) -> Vec<String> {
     if !failures.is_empty() {
         eprintln!("{}: {}", example.name, running.program.transcript());
     }
+    running.stop();
     failures
 }
 
@@ -95,9 +97,9 @@ fn check_event(
     Ok(())
 }
 
-fn check(running: &Running, probe: &Probe) -> Result<(), String> {
+fn check(running: &Running, probe: &Probe, package: &Path) -> Result<(), String> {
     let mut client = Client::connect(running.address);
-    client.send(&request(probe));
+    client.send(&request(probe, package));
     let head = client.head();
     let answered_at = Instant::now();
     let mut body = Vec::new();
@@ -155,13 +157,16 @@ fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String
     }
 }
 
-fn request(probe: &Probe) -> Request {
+fn request(probe: &Probe, package: &Path) -> Request {
     let (method, path) = (&probe.method, &probe.path);
-    let body = match (&probe.body, &probe.body_hex) {
-        (Some(text), None) => Some(text.clone().into_bytes()),
-        (None, Some(hex)) => Some(bytes(hex)),
-        (None, None) => None,
-        (Some(_), Some(_)) => panic!("{path}: one body is enough"),
+    let body = match (&probe.body, &probe.body_hex, &probe.body_file) {
+        (Some(text), None, None) => Some(text.clone().into_bytes()),
+        (None, Some(hex), None) => Some(bytes(hex)),
+        (None, None, Some(file)) => {
+            Some(fs::read(package.join(file)).expect("an example's file can be read"))
+        }
+        (None, None, None) => None,
+        _ => panic!("{path}: one body is enough"),
     };
     let request = match body {
         None => Request::new(method, path),
