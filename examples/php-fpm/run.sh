@@ -22,6 +22,7 @@ for fpm in php-fpm php-fpm8.4 php-fpm8.2; do
 done
 "$fpm" --allow-to-run-as-root --nodaemonize --fpm-config "$dir/php-fpm.conf" &
 fpm_pid=$!
+# Until php-fpm listens nginx answers 502, which the adapter takes for not being ready.
 nginx -e stderr -p "$dir" -c "$dir/nginx.conf" -g "$as" &
 nginx_pid=$!
 trap 'kill "$fpm_pid" "$nginx_pid" 2>/dev/null || true' TERM INT
