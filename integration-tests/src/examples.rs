@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde::Deserialize;
 
 use crate::binaries;
@@ -85,6 +86,8 @@ pub struct Probe {
     pub body: Option<String>,
     /// Bytes to be sent, in hex.
     pub body_hex: Option<String>,
+    /// A file of the example whose bytes are to be sent.
+    pub body_file: Option<String>,
     /// The type of what is sent.
     pub content_type: Option<String>,
     /// The status of the answer.
@@ -346,6 +349,12 @@ impl Running {
             .and_then(|(text, _)| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the ready line is {line:?}"));
         Self { program, address }
+    }
+
+    /// Ends it in order, as Lambda ends an environment: what an app has started behind everybody's back goes too.
+    pub fn stop(mut self) {
+        self.program.signal(Signal::TERM);
+        let _ = self.program.finish();
     }
 }
 

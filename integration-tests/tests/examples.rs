@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -134,7 +135,7 @@ fn visit(example: &Example, shape: Shape) -> Outcome {
     let running = example.start(shape, &package);
     for probe in requests {
         let asked_at = Instant::now();
-        match check(&running, probe) {
+        match check(&running, probe, &package) {
             Ok(answer) => {
                 outcome.passed += 1;
                 let started_in = asked_at - started_at + answer.head_in;
@@ -157,6 +158,7 @@ fn visit(example: &Example, shape: Shape) -> Outcome {
     if !outcome.failures.is_empty() {
         eprintln!("{}: {}", example.name, running.program.transcript());
     }
+    running.stop();
     outcome
 }
 
@@ -244,10 +246,10 @@ fn check_event(
     Ok(())
 }
 
-fn check(running: &Running, probe: &Probe) -> Result<Answer, String> {
+fn check(running: &Running, probe: &Probe, package: &Path) -> Result<Answer, String> {
     let asked_at = Instant::now();
     let mut client = Client::connect(running.address);
-    client.send(&request(probe));
+    client.send(&request(probe, package));
     let head = client.head();
     let answered_at = Instant::now();
     let mut body = Vec::new();
@@ -310,13 +312,16 @@ fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String
     }
 }
 
-fn request(probe: &Probe) -> Request {
+fn request(probe: &Probe, package: &Path) -> Request {
     let (method, path) = (&probe.method, &probe.path);
-    let body = match (&probe.body, &probe.body_hex) {
-        (Some(text), None) => Some(text.clone().into_bytes()),
-        (None, Some(hex)) => Some(bytes(hex)),
-        (None, None) => None,
-        (Some(_), Some(_)) => panic!("{path}: one body is enough"),
+    let body = match (&probe.body, &probe.body_hex, &probe.body_file) {
+        (Some(text), None, None) => Some(text.clone().into_bytes()),
+        (None, Some(hex), None) => Some(bytes(hex)),
+        (None, None, Some(file)) => {
+            Some(fs::read(package.join(file)).expect("an example's file can be read"))
+        }
+        (None, None, None) => None,
+        _ => panic!("{path}: one body is enough"),
     };
     let request = match body {
         None => Request::new(method, path),
