@@ -3,67 +3,253 @@
 //!
 //! What must come of each is in its `example.toml`; a new folder of `examples/` is walked without a line here.
 
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::examples::{self, Example, Probe, Running, Streams};
+use integration_tests::examples::{self, Example, Probe, Running, Shape, Streams};
 use integration_tests::http::{Client, Next, Request};
+use integration_tests::waiting;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Arrivals closer than this are one arrival. Far below the pace of the examples, 60 ms and more, and far above the time
 /// between two chunks that came in one read.
 const APART: Duration = Duration::from_millis(15);
 
+/// How many examples run at the same time in each shape: most of it is waiting for paced words, but each begins with a start
+/// that takes a core.
+const AT_A_TIME: usize = 2;
+
 #[test]
 fn every_example_does_its_part_as_an_image() {
-    walk(Example::start_image);
+    expect_success(&walk(&light(), &[Shape::Image]));
 }
 
 #[test]
 fn every_example_does_its_part_as_a_zip() {
-    walk(Example::start_zip);
+    expect_success(&walk(&light(), &[Shape::Zip]));
 }
 
-/// All examples at the same time: nearly all of it is waiting, for a registry at first and for the paced words later.
-fn walk(start: fn(&Example, &Path) -> Running) {
-    let examples = examples::all();
+/// `make examples`: those that are too heavy for every run among them, or the one that `EXAMPLE` names.
+#[test]
+#[ignore = "heavy ones take minutes to build: make examples"]
+fn every_example_even_the_heavy_ones_does_its_part_in_both_shapes() {
+    waiting::without_watchdog();
+    let mut examples = examples::all();
+    if let Some(name) = env::var("EXAMPLE").ok().filter(|name| !name.is_empty()) {
+        examples.retain(|example| example.name == name);
+        assert!(!examples.is_empty(), "EXAMPLE={name}: no such example");
+    }
+    let outcomes = walk(&examples, &[Shape::Image, Shape::Zip]);
+    print_table(&outcomes);
+    expect_success(&outcomes);
+}
+
+#[test]
+fn every_example_tells_how_to_run_and_deploy_it() {
+    let wanted = ["Dockerfile", "README.md", "example.toml", "template.yaml"];
+    let missing: Vec<String> = examples::all()
+        .iter()
+        .flat_map(|example| wanted.map(|file| example.folder().join(file)))
+        .filter(|path| !path.is_file())
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn light() -> Vec<Example> {
+    let mut examples = examples::all();
+    examples.retain(|example| !example.plan.heavy);
+    examples
+}
+
+/// What came of an example in a shape.
+struct Outcome {
+    example: String,
+    shape: &'static str,
+    /// How many probes went well.
+    passed: usize,
+    probes: usize,
+    /// From the start of the local Lambda to the head of the first answer.
+    started_in: Option<Duration>,
+    /// From a streamed request to the first byte of its body, of the quickest.
+    first_byte_in: Option<Duration>,
+    failures: Vec<String>,
+}
+
+fn walk(examples: &[Example], shapes: &[Shape]) -> Vec<Outcome> {
     assert!(!examples.is_empty());
-    let failures: Vec<String> = thread::scope(|scope| {
-        let walks: Vec<_> = examples
-            .iter()
-            .map(|example| (example, scope.spawn(|| failures_of(example, start))))
-            .collect();
-        walks
-            .into_iter()
-            .flat_map(|(example, walk)| {
-                walk.join()
-                    .unwrap_or_else(|_| vec![format!("{}: did not start, see above", example.name)])
-            })
-            .collect()
+    let next = Mutex::new(examples.iter());
+    let outcomes = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(example) = take(&next) {
+                    let found = visit_all(example, shapes);
+                    outcomes.lock().expect("no thread panics").extend(found);
+                }
+            });
+        }
     });
+    let mut outcomes = outcomes.into_inner().expect("no thread panics");
+    outcomes.sort_by(|a, b| (&a.example, a.shape).cmp(&(&b.example, b.shape)));
+    outcomes
+}
+
+fn take<T>(items: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    items.lock().expect("no iterator panics").next()
+}
+
+fn visit_all(example: &Example, shapes: &[Shape]) -> Vec<Outcome> {
+    let visits = shapes.iter().map(|&shape| {
+        // In a thread of its own, so that one that panics ends no other.
+        let visit = thread::scope(|scope| scope.spawn(|| visit(example, shape)).join());
+        visit.unwrap_or_else(|_| Outcome {
+            failures: vec![format!("{}: did not start, see above", example.name)],
+            ..Outcome::before(example, shape)
+        })
+    });
+    visits.collect()
+}
+
+fn visit(example: &Example, shape: Shape) -> Outcome {
+    let package = example.package(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let mut outcome = Outcome::before(example, shape);
+    let probes = &example.plan.probes;
+    let (events, requests): (Vec<_>, Vec<_>) =
+        probes.iter().partition(|probe| probe.event.is_some());
+    for probe in events {
+        match check_event(example, shape, &package, probe) {
+            Ok(()) => outcome.passed += 1,
+            Err(failure) => outcome
+                .failures
+                .push(format!("{}: {failure}", example.name)),
+        }
+    }
+    let started_at = Instant::now();
+    let running = example.start(shape, &package);
+    for probe in requests {
+        let asked_at = Instant::now();
+        match check(&running, probe, &package) {
+            Ok(answer) => {
+                outcome.passed += 1;
+                let started_in = asked_at - started_at + answer.head_in;
+                outcome.started_in.get_or_insert(started_in);
+                if probe.streams.is_some() {
+                    let times = outcome
+                        .first_byte_in
+                        .into_iter()
+                        .chain(answer.first_byte_in);
+                    outcome.first_byte_in = times.min();
+                }
+            }
+            Err(failure) => {
+                let (method, path) = (&probe.method, &probe.path);
+                let failure = format!("{}: {method} {path}: {failure}", example.name);
+                outcome.failures.push(failure);
+            }
+        }
+    }
+    if !outcome.failures.is_empty() {
+        eprintln!("{}: {}", example.name, running.program.transcript());
+    }
+    running.stop();
+    outcome
+}
+
+impl Outcome {
+    fn before(example: &Example, shape: Shape) -> Self {
+        Self {
+            example: example.name.clone(),
+            shape: shape.name(),
+            passed: 0,
+            probes: example.plan.probes.len(),
+            started_in: None,
+            first_byte_in: None,
+            failures: Vec::new(),
+        }
+    }
+}
+
+fn expect_success(outcomes: &[Outcome]) {
+    let failures: Vec<&str> = outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.failures)
+        .map(String::as_str)
+        .collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn failures_of(example: &Example, start: fn(&Example, &Path) -> Running) -> Vec<String> {
-    let package = example.package(Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let running = start(example, &package);
-    let mut failures = Vec::new();
-    for probe in &example.plan.probes {
-        if let Err(failure) = check(&running, probe) {
-            let (method, path) = (&probe.method, &probe.path);
-            failures.push(format!("{}: {method} {path}: {failure}", example.name));
-        }
+fn print_table(outcomes: &[Outcome]) {
+    let milliseconds = |time: Option<Duration>| {
+        time.map_or("-".to_owned(), |time| format!("{} ms", time.as_millis()))
+    };
+    println!(
+        "\n| Example | Shape | Probes | Start to first answer | First byte of a stream | Result |"
+    );
+    println!("|---|---|--:|--:|--:|---|");
+    for outcome in outcomes {
+        println!(
+            "| {} | {} | {}/{} | {} | {} | {} |",
+            outcome.example,
+            outcome.shape,
+            outcome.passed,
+            outcome.probes,
+            milliseconds(outcome.started_in),
+            milliseconds(outcome.first_byte_in),
+            if outcome.failures.is_empty() {
+                "passed"
+            } else {
+                "FAILED"
+            }
+        );
     }
-    if !failures.is_empty() {
-        eprintln!("{}: {}", example.name, running.program.transcript());
-    }
-    failures
+    let names: BTreeSet<&str> = outcomes.iter().map(|o| o.example.as_str()).collect();
+    println!("\n{} examples, {} runs\n", names.len(), outcomes.len());
 }
 
-fn check(running: &Running, probe: &Probe) -> Result<(), String> {
+/// When the parts of an answer came, from the request on.
+struct Answer {
+    head_in: Duration,
+    /// The first byte of its body, if it has any.
+    first_byte_in: Option<Duration>,
+}
+
+fn check_event(
+    example: &Example,
+    shape: Shape,
+    package: &Path,
+    probe: &Probe,
+) -> Result<(), String> {
+    let event = probe.event.as_deref().unwrap_or_default();
+    let (text, program) = example
+        .invoke(shape, package, event)
+        .map_err(|failure| format!("{event}: {failure}"))?;
+    if let Some(expected) = &probe.result
+        && serde_json::from_str::<Value>(&text).ok().as_ref() != Some(expected)
+    {
+        return Err(format!("{event}: the result is {text:?}"));
+    }
+    if let Some(part) = &probe.body_contains
+        && !text.contains(part)
+    {
+        return Err(format!("{event}: {part:?} is not in the result {text:?}"));
+    }
+    if let Some(part) = &probe.log {
+        let _ = program.any_line(part);
+    }
+    Ok(())
+}
+
+fn check(running: &Running, probe: &Probe, package: &Path) -> Result<Answer, String> {
+    let asked_at = Instant::now();
     let mut client = Client::connect(running.address);
-    client.send(&request(probe));
+    client.send(&request(probe, package));
     let head = client.head();
     let answered_at = Instant::now();
     let mut body = Vec::new();
@@ -100,9 +286,14 @@ fn check(running: &Running, probe: &Probe) -> Result<(), String> {
     if let Some(part) = &probe.log {
         let _ = running.program.any_line(part);
     }
-    probe
-        .streams
-        .map_or(Ok(()), |expected| check_arrivals(&arrivals, expected))
+    if let Some(expected) = probe.streams {
+        check_arrivals(&arrivals, expected)?;
+    }
+    let head_in = answered_at - asked_at;
+    Ok(Answer {
+        head_in,
+        first_byte_in: arrivals.first().map(|first| head_in + *first),
+    })
 }
 
 /// Pieces that came apart, the first of them early: within the first quarter of the answer's time.
@@ -121,20 +312,29 @@ fn check_arrivals(arrivals: &[Duration], expected: Streams) -> Result<(), String
     }
 }
 
-fn request(probe: &Probe) -> Request {
-    let body = match (&probe.body, &probe.body_hex) {
-        (Some(text), None) => text.clone().into_bytes(),
-        (None, Some(hex)) => bytes(hex),
-        (None, None) => return Request::new(&probe.method, &probe.path),
-        (Some(_), Some(_)) => panic!("{}: one body is enough", probe.path),
+fn request(probe: &Probe, package: &Path) -> Request {
+    let (method, path) = (&probe.method, &probe.path);
+    let body = match (&probe.body, &probe.body_hex, &probe.body_file) {
+        (Some(text), None, None) => Some(text.clone().into_bytes()),
+        (None, Some(hex), None) => Some(bytes(hex)),
+        (None, None, Some(file)) => {
+            Some(fs::read(package.join(file)).expect("an example's file can be read"))
+        }
+        (None, None, None) => None,
+        _ => panic!("{path}: one body is enough"),
     };
-    assert_eq!(
-        probe.method, "POST",
-        "{}: only a POST has a body",
-        probe.path
-    );
-    let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
-    Request::post(&probe.path, content_type, body)
+    let request = match body {
+        None => Request::new(method, path),
+        Some(body) => {
+            assert_eq!(method, "POST", "{path}: only a POST has a body");
+            let content_type = probe.content_type.as_deref().unwrap_or("text/plain");
+            Request::post(path, content_type, body)
+        }
+    };
+    let headers = probe.request_header.iter();
+    headers.fold(request, |request, (name, value)| {
+        request.header(name, value)
+    })
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

@@ -77,6 +77,10 @@ impl RunError {
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
     let event = cli.event.as_deref().map(send::read).transpose()?;
     let settings = cli.into_settings()?;
+    // Before anything is started that could write to it.
+    let event = event
+        .map(|event| send::claim_output().map(|output| (event, output)))
+        .transpose()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -85,9 +89,9 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let emulator = Emulator::start(settings).await?;
-        let outcome = if let Some(event) = event {
+        let outcome = if let Some((event, mut output)) = event {
             tokio::select! {
-                outcome = send::send(&emulator, event) => outcome.map(|()| ExitCode::SUCCESS),
+                outcome = send::send(&emulator, event, &mut output) => outcome.map(|()| ExitCode::SUCCESS),
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {
