@@ -8,7 +8,8 @@ locals {
   # Lambda ignores an exec wrapper on OS-only runtimes, and starts the layer's bootstrap itself.
   has_wrapper = !local.is_image && var.runtime != "provided.al2023"
   wrapper     = local.has_wrapper ? { AWS_LAMBDA_EXEC_WRAPPER = "/opt/bootstrap" } : {}
-  environment = merge(var.environment, local.wrapper)
+  command     = local.is_image ? {} : { STREAMGATE_COMMAND = var.command }
+  environment = merge(var.environment, local.wrapper, local.command)
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -56,7 +57,8 @@ resource "aws_lambda_function" "this" {
   s3_object_version = local.is_image ? null : var.code.version
   layers            = local.is_image ? null : [var.layer_arn]
   runtime           = local.is_image ? null : var.runtime
-  handler           = local.is_image ? null : var.handler
+  # Lambda wants one, without spaces; the command goes before it.
+  handler = local.is_image ? null : "streamgate"
 
   dynamic "environment" {
     for_each = length(local.environment) > 0 ? [local.environment] : []

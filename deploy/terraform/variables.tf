@@ -60,10 +60,10 @@ variable "runtime" {
   default     = "nodejs24.x"
 }
 
-variable "handler" {
-  description = "Zip: the command that starts the app, such as \"node server.js\", or the name of a script in the zip."
+variable "command" {
+  description = "Zip: the command line that starts the app, such as \"node server.js\", run in the zip's folder."
   type        = string
-  default     = "run.sh"
+  default     = "./run.sh"
 }
 
 variable "image_uri" {

@@ -27,7 +27,7 @@ module "app" {
   name          = "my-app"
   layer_arn     = var.layer_arn
   code          = { bucket = var.bucket, key = var.key }
-  handler       = "node server.js"
+  command       = "node server.js"
   url_auth_type = "NONE"
 }
 
