@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A template as CloudFormation would carry it out: conditions decided, parameters filled in.
+//! A template as it would be carried out: conditions decided, parameters filled in.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{documents, files};
 
-/// The templates that have a function, and those of fronts and roles.
+/// The template in this file.
 pub(crate) fn template(path: &str) -> Template {
     static ALL: OnceLock<Value> = OnceLock::new();
     let all = ALL.get_or_init(|| {
@@ -162,7 +162,7 @@ fn single(value: &Value) -> Option<(&str, &Value)> {
         .map(|(key, value)| (key.as_str(), value))
 }
 
-/// CloudFormation compares texts.
+/// Conditions compare texts.
 fn text(value: &Value) -> String {
     value
         .as_str()
