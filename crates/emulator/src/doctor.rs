@@ -55,7 +55,11 @@ const USAGE: u8 = 64;
     clippy::doc_markdown,
     reason = "these comments are the help text of a terminal"
 )]
-#[command(name = "streamgate-local doctor", version)]
+#[command(
+    name = "streamgate-local doctor",
+    bin_name = "streamgate-local doctor",
+    version
+)]
 struct Cli {
     /// The function's package, or a layer: a zip or a folder
     #[arg(required_unless_present = "layers")]
