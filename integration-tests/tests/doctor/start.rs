@@ -190,15 +190,16 @@ fn a_command_line_is_looked_at_as_far_as_it_names_files() {
         ("cd app && node main.js", "nodejs22.x", "", ""),
     ] {
         let question = || about(healthy().file("index.js", 0o644, "")).managed(runtime);
-        let by_command = question().env(&format!("STREAMGATE_COMMAND={line}"));
-        let by_handler = question().handler(line);
-        for question in [by_command, by_handler] {
-            let said = question.ask();
-            if id.is_empty() {
-                said.nothing();
-            } else {
-                said.only(severity, id);
-            }
+        let by_command = question().env(&format!("STREAMGATE_COMMAND={line}")).ask();
+        let by_handler = question().handler(line).ask();
+        if id.is_empty() {
+            by_command.nothing();
+            by_handler.nothing();
+        } else {
+            by_command.only(severity, id);
+            // One word with a path is taken for a file.
+            let is_file = !line.contains(' ');
+            by_handler.only(severity, if is_file { "handler-missing" } else { id });
         }
     }
 }
