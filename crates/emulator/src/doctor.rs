@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `function` | what the user has said: package, layers, handler, runtime, architecture, variables |
 //! | `package` | names, modes, links and heads of files; from a `zip` or a `folder`, machine code read by `elf` |
-//! | `start`, `program` | how the app is started, and whether a file can be |
+//! | `start`, `lines`, `program` | how the app is started, and whether a file can be |
 //! | `native` | machine code beside the handler |
 //! | `layer` | layers and sizes |
 //! | `variables`, `settings` | the function's variables; what only the adapter knows of them it is asked |
@@ -20,6 +20,7 @@ mod finding;
 mod folder;
 mod function;
 mod layer;
+mod lines;
 mod native;
 mod package;
 mod platform;
@@ -165,7 +166,9 @@ fn examine(cli: Cli) -> Result<Report, DoctorError> {
         findings.extend(package.findings.iter().cloned());
         findings.extend(package.check_entries());
     }
-    findings.extend(start::check(&function));
+    if function.package.as_ref().is_none_or(Package::is_readable) {
+        findings.extend(start::check(&function));
+    }
     findings.extend(layer::check(&function));
     for package in function.package.iter().chain(&function.layers) {
         findings.extend(native::check(&function, package));

@@ -13,7 +13,7 @@ use crate::{Question, SCRIPT, Zip, about, about_bytes, healthy, replaced};
 fn a_zip_that_is_cut_or_damaged_is_an_error() {
     let zip = healthy().bytes();
     let said = about_bytes(&zip[..zip.len() / 2]).ask();
-    said.one("error", "corrupt-zip");
+    said.only("error", "corrupt-zip");
     // One byte in the middle of the program, which the checksum tells.
     let mut damaged = zip.clone();
     damaged[zip.len() / 2] ^= 0x55;
@@ -214,5 +214,5 @@ fn a_directory_without_end_is_not_read_to_its_end() {
     zip.extend_from_slice(&ENTRIES.to_le_bytes());
     zip.extend_from_slice(&size.to_le_bytes());
     zip.extend_from_slice(&[0; 6]);
-    about_bytes(&zip).ask().one("error", "too-large");
+    about_bytes(&zip).ask().only("error", "too-large");
 }

@@ -281,3 +281,28 @@ fn a_handler_that_is_a_program_is_looked_at_as_one() {
         .ask()
         .only("error", "architecture");
 }
+
+#[test]
+fn what_a_start_script_starts_is_looked_at() {
+    let script = |line: &str| Zip::new().file("run.sh", 0o755, format!("#!/bin/sh\n{line}\n"));
+    let said = about(script("exec ./server").file("server", 0o644, crate::program())).ask();
+    let finding = said.only("error", "not-executable");
+    assert!(finding["what"].as_str().unwrap().contains("run.sh"));
+    about(script("./server --fast"))
+        .ask()
+        .only("warning", "command-missing");
+    let said = about(script("exec node index.js")).ask();
+    said.only("warning", "command-unknown");
+    for line in [
+        "exec node index.js\n# node is a layer's\nPATH=/opt/node/bin:$PATH",
+        "cd app\nexec ./server",
+        "exec \"./$PROGRAM\"",
+        "exec uvicorn main:app",
+    ] {
+        about(script(line)).ask().nothing();
+    }
+    about(script("exec node index.js"))
+        .managed("nodejs22.x")
+        .ask()
+        .nothing();
+}

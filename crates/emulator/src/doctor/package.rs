@@ -137,6 +137,11 @@ impl Package {
         self.entries.insert(path, entry);
     }
 
+    /// Whether its entries are known.
+    pub(super) fn is_readable(&self) -> bool {
+        !self.entries.is_empty() || self.findings.is_empty()
+    }
+
     /// How a place in it is told.
     pub(super) fn place(&self, path: &str) -> String {
         format!("{}: {}", self.label, shown(path))

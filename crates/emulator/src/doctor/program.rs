@@ -180,8 +180,7 @@ impl Script<'_> {
             return vec![self.crlf("so the kernel looks for an interpreter whose name ends with it: `No such file or directory`")];
         }
         let mut findings: Vec<_> = self.interpreter(&line).into_iter().collect();
-        let is_shell = line.ends_with("sh") || line.contains("sh ");
-        if is_shell && self.text.windows(2).any(|pair| pair == b"\r\n") {
+        if is_shell(&line) && self.text.windows(2).any(|pair| pair == b"\r\n") {
             findings.push(self.crlf("which the shell takes for a part of its commands"));
         }
         findings
@@ -267,4 +266,10 @@ pub(super) fn first_line(text: &[u8]) -> Option<String> {
         .split(|&byte| byte == b'\n')
         .next()?;
     Some(String::from_utf8_lossy(line).into_owned())
+}
+
+/// Whether what runs a script is a shell.
+pub(super) fn is_shell(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.any(|word| ["sh", "bash"].contains(&word.rsplit('/').next().unwrap_or_default()))
 }

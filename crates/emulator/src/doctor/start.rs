@@ -5,7 +5,7 @@ use super::finding::{Finding, Severity, shown};
 use super::function::{Function, WRAPPER};
 use super::package::{Kind, Package};
 use super::platform::Presence;
-use super::program;
+use super::{lines, program};
 
 const WRAPPER_VARIABLE: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 /// With one of these a command line is more than a program and its arguments.
@@ -105,7 +105,9 @@ fn check_handler(function: &Function, package: &Package, handler: &str) -> Vec<F
     // What the adapter joins to the package's folder.
     let path = handler.strip_prefix("/var/task/").unwrap_or(handler);
     if package.file(path).is_some() {
-        return program::check(function, package, path, "the handler");
+        let mut findings = program::check(function, package, path, "the handler");
+        findings.extend(lines::check(function, package, path));
+        return findings;
     }
     if let Some(finding) = missing(package, path, handler) {
         return vec![finding];

@@ -226,7 +226,7 @@ impl Reader<'_> {
                 Finding::error("backslash", place)
                     .what(format!("{} has a backslash in its name", shown(raw)))
                     .why("on Linux that is a letter of the name and not a folder, so the file is not found where it is looked for")
-                    .mend("pack with a tool that writes `/`, such as `zip`, `tar -a` or .NET 4.6.1 and later"),
+                    .mend("pack with a tool that writes `/`, such as `zip`, or .NET Framework 4.6.1 and later"),
             );
             // Otherwise as the user means it, so that not everything else is missing too.
             return normal(&raw.replace('\\', "/"));
