@@ -30,7 +30,7 @@ mod start;
 mod variables;
 mod zip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -179,21 +179,46 @@ fn examine(cli: Cli) -> Result<Report, DoctorError> {
     if let Some(variables) = &function.variables {
         findings.extend(settings::check(cli.adapter.as_deref(), variables));
     }
-    Ok(Report::new(without_repeats(findings)))
+    Ok(Report::new(condensed(findings)))
 }
 
-/// A file may be looked at for two reasons; the first is the one with the better words.
-fn without_repeats(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut kept: Vec<Finding> = Vec::new();
+/// A file may be looked at for two reasons; the first is the one with the better words. Of what is wrong with many files
+/// alike, the first is told with the number of the others.
+fn condensed(findings: Vec<Finding>) -> Vec<Finding> {
+    const OF_MANY: [&str; 7] = [
+        "backslash",
+        "bad-name",
+        "compression",
+        "encrypted",
+        "link-absolute",
+        "link-dangling",
+        "link-outside",
+    ];
+    let mut seen = HashSet::new();
+    let mut kept: Vec<(Finding, usize)> = Vec::new();
+    let mut first: HashMap<&str, usize> = HashMap::new();
     for finding in findings {
-        if !kept
-            .iter()
-            .any(|other| other.id == finding.id && other.place == finding.place)
-        {
-            kept.push(finding);
+        if !seen.insert((finding.id, finding.place.clone())) {
+            continue;
         }
+        if OF_MANY.contains(&finding.id) {
+            if let Some(&at) = first.get(finding.id) {
+                kept[at].1 += 1;
+                continue;
+            }
+            first.insert(finding.id, kept.len());
+        }
+        kept.push((finding, 0));
     }
-    kept
+    kept.into_iter()
+        .map(|(finding, more)| {
+            if more == 0 {
+                return finding;
+            }
+            let what = format!("{} (and {more} more like it)", finding.what);
+            finding.what(what)
+        })
+        .collect()
 }
 
 /// All variables, those of the command line before those of the file. `None`: none were given.

@@ -105,6 +105,18 @@ fn names_that_linux_takes_otherwise_are_errors() {
 }
 
 #[test]
+fn what_is_wrong_with_many_files_alike_is_one_finding() {
+    let mut package = healthy();
+    for number in 0..20 {
+        package = package.file(&format!(r"lib\{number}.js"), 0o644, "x");
+    }
+    let said = about(package).ask();
+    let finding = said.only("error", "backslash");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.ends_with("(and 19 more like it)"), "{what}");
+}
+
+#[test]
 fn links_that_lead_nowhere_on_lambda_are_told() {
     for (target, expected) in [
         ("server", None),
@@ -194,6 +206,18 @@ fn a_bomb_is_told_without_being_unpacked() {
         .unwrap();
     zip[at + 24..at + 28].copy_from_slice(&10_u32.to_le_bytes());
     about_bytes(&zip).ask().only("error", "corrupt-entry");
+}
+
+#[test]
+fn more_files_than_are_looked_at_are_told() {
+    let mut package = healthy();
+    let stored = SimpleFileOptions::default()
+        .unix_permissions(0o644)
+        .compression_method(CompressionMethod::Stored);
+    for number in 0..100_000 {
+        package.0.start_file(number.to_string(), stored).unwrap();
+    }
+    about(package).ask().only("warning", "too-many-files");
 }
 
 #[test]

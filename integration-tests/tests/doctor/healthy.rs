@@ -16,7 +16,7 @@ fn a_healthy_package_gives_no_finding() {
     about(healthy())
         .runtime("provided.al2")
         .ask()
-        .one("warning", "glibc");
+        .only("error", "glibc");
 }
 
 #[test]

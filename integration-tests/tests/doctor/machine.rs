@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Machine code: architecture, loader, C library, other systems. Real files of this machine, with single bytes changed.
 
-use crate::{Zip, about, healthy, program, replaced};
+use crate::{Question, Zip, about, healthy, program, replaced};
 
 const LOADER: &[u8] = b"/lib64/ld-linux-x86-64.so.2\0";
 
@@ -24,17 +24,19 @@ fn native_modules_of_the_other_architecture_are_an_error() {
         let said = about(package()).ask();
         let finding = said.only("error", "architecture");
         assert!(finding["where"].as_str().unwrap().ends_with(name));
-        let said = about(package())
-            .option("--architecture")
-            .option("arm64")
-            .ask();
-        assert!(
-            said.one("warning", "architecture")["where"]
-                .as_str()
-                .unwrap()
-                .ends_with("server")
-        );
     }
+    let arm64 = |question: Question| question.option("--architecture").option("arm64");
+    let fits = Zip::new().file("server", 0o755, for_arm64());
+    arm64(about(fits).handler("server")).ask().nothing();
+    let said = arm64(about(healthy())).ask();
+    let finding = said.only("error", "architecture");
+    assert!(finding["where"].as_str().unwrap().ends_with("server"));
+}
+
+#[test]
+fn other_programs_of_the_other_architecture_are_a_warning() {
+    let package = healthy().file("tools/x", 0o755, for_arm64());
+    about(package).ask().only("warning", "architecture");
 }
 
 #[test]
@@ -104,6 +106,20 @@ fn a_loader_that_the_runtime_does_not_have_is_an_error() {
         let package = Zip::new().file("server", 0o755, replaced(&program(), LOADER, loader));
         about(package).handler("server").ask().only("error", id);
     }
+}
+
+#[test]
+fn a_program_whose_headers_lead_nowhere_is_an_error() {
+    let mut bytes = program();
+    // Where its program headers begin.
+    bytes[32..40].copy_from_slice(&0xffff_ffff_u64.to_le_bytes());
+    let package = Zip::new().file("server", 0o755, &bytes);
+    about(package)
+        .handler("server")
+        .ask()
+        .only("error", "broken-program");
+    let module = healthy().file("a/x.node", 0o644, &bytes);
+    about(module).ask().only("error", "broken-program");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Native {
         let findings = match content {
             Content::Elf(elf) => program::check_elf(function, elf, &place, role, severity),
             Content::Foreign(system) if is_module => vec![program::foreign(system, &place, role)],
+            Content::Broken if is_module => vec![program::broken(&place, role)],
             _ => return None,
         };
         Some(Self { findings })

@@ -61,6 +61,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) enum Content {
     Elf(Elf),
+    /// Machine code whose headers lead nowhere.
+    Broken,
     /// A program for macOS or Windows.
     Foreign(&'static str),
     /// The beginning of anything else.
@@ -283,7 +285,7 @@ pub(super) fn look(reader: &mut impl Read, seekable: Seekable) -> io::Result<Con
         return Ok(match elf::read(file) {
             Ok(Some(elf)) => Content::Elf(elf),
             Ok(None) => Content::Other(Vec::new()),
-            Err(_) => Content::Unread,
+            Err(_) => Content::Broken,
         });
     }
     Ok(match head.get(..4) {

@@ -31,6 +31,7 @@ pub(super) fn check(
             findings.extend(check_elf(function, elf, &place, role, Severity::Error));
         }
         Content::Foreign(system) => findings.push(foreign(system, &place, role)),
+        Content::Broken => findings.push(broken(&place, role)),
         Content::Other(text) => {
             findings.extend(
                 Script {
@@ -83,6 +84,15 @@ pub(super) fn foreign(system: &str, place: &str, role: &str) -> Finding {
         .what(format!("{role} was built for {system}"))
         .why("Lambda runs Linux")
         .mend("build or install it for Linux, in a container or with the tool's option for another platform")
+}
+
+pub(super) fn broken(place: &str, role: &str) -> Finding {
+    Finding::error("broken-program", place)
+        .what(format!(
+            "{role} is damaged: its headers lead out of the file"
+        ))
+        .why("it cannot be loaded")
+        .mend("build or install it again; if it was copied, copy it as binary")
 }
 
 /// Says what an ELF file needs that the function does not have.
