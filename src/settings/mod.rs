@@ -312,19 +312,34 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, bad) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(
-                f,
-                "{separator}{}=`{}` is not valid: expected {}",
-                bad.variable,
-                bad.value.escape_debug(),
-                bad.expected
-            )?;
+            write!(f, "{separator}{bad}")?;
         }
         Ok(())
     }
 }
 
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}=`{}` is not valid: expected {}",
+            self.variable,
+            self.value.escape_debug(),
+            self.expected
+        )
+    }
+}
+
 impl std::error::Error for SettingsError {}
+
+/// All that is wrong with the variables, a text for each thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What keeps the adapter from starting.
+    pub errors: Vec<String>,
+    /// What it would start with all the same.
+    pub warnings: Vec<String>,
+}
 
 /// The variables of one process, read once. The stub hands its own over, so there may be two of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -409,6 +424,34 @@ impl Environment {
         self.keep_web_adapter_default(&mut settings);
         settings.warnings = self.unknown_names();
         Ok(settings)
+    }
+
+    /// Looks at the variables as [`Environment::settings`] does, and for those of which another name of the same setting
+    /// goes first.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        let errors = match self.settings() {
+            Ok(_) => Vec::new(),
+            Err(SettingsError(bad)) => bad.iter().map(ToString::to_string).collect(),
+        };
+        let mut warnings = self.unknown_names();
+        for var in VARS {
+            let own = format!("{PREFIX}{}", var.name);
+            let Some(first) = self.setting(&own) else {
+                continue;
+            };
+            // Others may differ with reason: Lambda sets its own, and the app keeps its own `PORT`.
+            let moved = var.aliases.iter().map(|alias| alias.name);
+            warnings.extend(
+                moved
+                    .filter(|name| name.starts_with(WEB_ADAPTER_PREFIX))
+                    .filter(|name| self.setting(name).is_some_and(|value| value != first))
+                    .map(|name| {
+                        format!("{name} has no effect: {own} is the same setting, and goes first")
+                    }),
+            );
+        }
+        Check { errors, warnings }
     }
 
     /// A setting's value, as text that is not blank.
@@ -548,6 +591,31 @@ mod tests {
         assert_eq!(
             odd.warnings,
             [r"unknown setting STREAMGATE_\r\nXYZZY has no effect"]
+        );
+    }
+
+    #[test]
+    fn a_check_tells_errors_and_warnings_together() {
+        let environment: Environment = [
+            ("STREAMGATE_PORT", "http"),
+            ("AWS_LWA_PORT", "8080"),
+            ("STREAMGATE_HOST", "localhost"),
+            ("AWS_LWA_HOST", "localhost"),
+            ("STREAMGATE_XYZZY", "1"),
+        ]
+        .into_iter()
+        .collect();
+        let check = environment.check();
+        assert_eq!(
+            check.errors,
+            ["STREAMGATE_PORT=`http` is not valid: expected a port number from 1 to 65535"]
+        );
+        assert_eq!(
+            check.warnings,
+            [
+                "unknown setting STREAMGATE_XYZZY has no effect",
+                "AWS_LWA_PORT has no effect: STREAMGATE_PORT is the same setting, and goes first"
+            ]
         );
     }
 

@@ -2,6 +2,7 @@
 //! `streamgate-local`: a web app or a custom runtime behind a local Lambda.
 
 mod cli;
+mod doctor;
 mod send;
 
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == doctor::NAME) {
+        return doctor::run(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
