@@ -90,6 +90,12 @@ fn image(done: &Outcome, dockerfile: &str, name: &str) -> Image {
     carry_out(&text, &streamgate, &app, &done.scratch.path().join(name))
 }
 
+/// The layer is built here, from its first crate on if need be; what waits is bounded by itself. To be called before any
+/// program is started.
+fn take_your_time() {
+    waiting::without_watchdog();
+}
+
 /// The response is that of the page, and comes in pieces.
 fn check(address: &str, expected: &str) {
     let response = http::get(address.parse().unwrap(), "/");

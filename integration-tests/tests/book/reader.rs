@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::page::{Step, steps};
 
 /// How long the commands of one block may take: the layer is built for two architectures.
-const LIMIT: Duration = Duration::from_mins(12);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// The address at which pages look for the local Lambda. Here it takes any free port.
 const ADDRESS: &str = "127.0.0.1:9000";
@@ -36,7 +36,7 @@ pub(crate) fn read(name: &str) -> Outcome {
     // Two readers would build into the same folders of the one checkout.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    waiting::without_watchdog();
+    crate::take_your_time();
 
     let path = repository().join("docs").join(name).with_extension("md");
     let steps = steps(&fs::read_to_string(&path).unwrap());

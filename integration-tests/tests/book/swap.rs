@@ -86,6 +86,7 @@ impl Function {
     }
 
     fn command(&self, layer: Layer, opt: &Path) -> Command {
+        crate::take_your_time();
         match layer {
             Layer::Ours => drop(adapter::install(opt)),
             Layer::WebAdapter => {
