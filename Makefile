@@ -23,6 +23,7 @@ help:
 	@echo "make soak             SOAK (200000) invocations with crashes, freezes and resets among them, by SOAK_SEED (1)"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
+	@echo "make book             docs as a book, in target/book/index.html"
 
 .PHONY: local
 local:
@@ -101,3 +102,13 @@ lint:
 .PHONY: docs
 docs:
 	cargo test --locked --quiet --package streamgate --lib -- --ignored rewrite_the_documentation
+
+MDBOOK_VERSION = 0.5.4
+
+# mdBook without its server and its search, which would be most of its build.
+.PHONY: book
+book: target := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+book:
+	[ -x $(target)/tools/bin/mdbook ] || cargo install --locked --quiet mdbook --version $(MDBOOK_VERSION) \
+	    --no-default-features --root $(target)/tools
+	$(target)/tools/bin/mdbook build docs --dest-dir $(target)/book

@@ -24,6 +24,15 @@ pub use vars::{Alias, VARS, Var};
 pub const PREFIX: &str = "STREAMGATE_";
 /// What the variables of AWS Lambda Web Adapter start with; those that we know are aliases.
 const WEB_ADAPTER_PREFIX: &str = "AWS_LWA_";
+/// Its older names without a prefix, which are aliases too; `HOST` and `PORT` are used by others as well, and are no sign
+/// of it.
+const WEB_ADAPTER_BARE: [&str; 5] = [
+    "ASYNC_INIT",
+    "READINESS_CHECK_PATH",
+    "READINESS_CHECK_PORT",
+    "READINESS_CHECK_PROTOCOL",
+    "REMOVE_BASE_PATH",
+];
 /// How many edits apart a known name may be to be named as the one that was meant.
 const NEAR: usize = 4;
 
@@ -466,9 +475,10 @@ impl Environment {
     fn keep_web_adapter_default(&self, settings: &mut Settings) {
         let set = |name: &str| self.setting(name).is_some();
         let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
-        let moved = self
-            .iter()
-            .any(|(name, _)| name.to_string_lossy().starts_with(WEB_ADAPTER_PREFIX));
+        let moved = self.iter().any(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with(WEB_ADAPTER_PREFIX) || WEB_ADAPTER_BARE.contains(&&*name)
+        });
         if moved && !has_mode {
             settings.invoke_mode = InvokeMode::Buffered;
         }
@@ -565,6 +575,18 @@ mod tests {
     }
 
     #[test]
+    fn web_adapters_readiness_timeout_may_be_none() {
+        let timeout = |value: &str| {
+            let set = settings(&[("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", value)]);
+            set.unwrap().readiness.timeout
+        };
+        assert_eq!(timeout("2.5"), Duration::from_millis(2_500));
+        for unbounded in ["0", "-1"] {
+            assert_eq!(timeout(unbounded), Duration::from_mins(15));
+        }
+    }
+
+    #[test]
     fn every_bad_value_is_named_at_once_with_what_is_accepted() {
         let error = settings(&[
             ("AWS_LWA_PORT", "http"),
@@ -647,6 +669,31 @@ mod tests {
             mode(&[("AWS_LWA_PORT", "3000"), ("STREAMGATE_INVOKE_MODE", "auto")]),
             InvokeMode::Auto
         );
-        assert_eq!(mode(&[("PORT", "3000")]), InvokeMode::Auto);
+        for name in WEB_ADAPTER_BARE {
+            let value = VALUES.iter().find(|(known, _)| *known == name).unwrap().1;
+            assert_eq!(mode(&[(name, value)]), InvokeMode::Buffered, "{name}");
+        }
+        assert_eq!(
+            mode(&[("PORT", "3000"), ("HOST", "0.0.0.0")]),
+            InvokeMode::Auto
+        );
+    }
+
+    const VALUES: [(&str, &str); 5] = [
+        ("ASYNC_INIT", "true"),
+        ("READINESS_CHECK_PATH", "/up"),
+        ("READINESS_CHECK_PORT", "81"),
+        ("READINESS_CHECK_PROTOCOL", "tcp"),
+        ("REMOVE_BASE_PATH", "/api"),
+    ];
+
+    #[test]
+    fn web_adapters_names_without_a_prefix_are_understood() {
+        let settings = settings(&VALUES).unwrap();
+        let readiness = &settings.readiness;
+        assert_eq!((readiness.path.as_str(), readiness.port), ("/up", Some(81)));
+        assert_eq!(readiness.protocol, Protocol::Tcp);
+        assert_eq!(settings.async_init, AsyncInit::Always);
+        assert_eq!(settings.base_path.as_deref(), Some("/api"));
     }
 }
