@@ -13,6 +13,7 @@ help:
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
+	@echo "make apps             WordPress, DokuWiki, Radicale and PocketBase, installed and taken through a journey each; as root"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
 	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
@@ -51,6 +52,10 @@ test: setup
 	cargo test --locked --workspace
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
+
+.PHONY: apps
+apps:
+	integration-tests/apps/run
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
 GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions

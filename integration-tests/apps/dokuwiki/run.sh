@@ -1,0 +1,16 @@
+#!/bin/sh
+# Starts DokuWiki on $PORT, in Apache. All that is written lies in $APP_STATE.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+if [ ! -e "$APP_STATE/prepend.php" ]; then
+    mkdir -p "$APP_STATE/conf" "$APP_STATE/tmp" "$APP_STATE/wiki"
+    ln -s /usr/share/dokuwiki/* "$APP_STATE/wiki/"
+    # The pages with which a wiki begins.
+    cp -R /var/lib/dokuwiki/data "$APP_STATE/wiki/data"
+    cp "$here/local.protected.php" /etc/dokuwiki/license.php "$APP_STATE/conf/"
+    cp "$here/prepend.php" "$APP_STATE/prepend.php"
+    # Apache's workers are not root even where Apache is.
+    [ "$(id -u)" -ne 0 ] || chown -R www-data "$APP_STATE"
+fi
+exec /usr/sbin/apache2 -D FOREGROUND -d "$APP_STATE" -f "$here/apache.conf"
