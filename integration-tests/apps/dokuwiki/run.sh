@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts DokuWiki on $PORT, in Apache. All that is written lies in $APP_STATE.
+# Starts DokuWiki on $PORT, not as root, in Apache. All that is written lies in $APP_STATE.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,7 +10,6 @@ if [ ! -e "$APP_STATE/prepend.php" ]; then
     cp -R /var/lib/dokuwiki/data "$APP_STATE/wiki/data"
     cp "$here/local.protected.php" /etc/dokuwiki/license.php "$APP_STATE/conf/"
     cp "$here/prepend.php" "$APP_STATE/prepend.php"
-    # Apache's workers are not root even where Apache is.
-    [ "$(id -u)" -ne 0 ] || chown -R www-data "$APP_STATE"
 fi
+export PHP_INI_SCAN_DIR=":$here/../php"
 exec /usr/sbin/apache2 -D FOREGROUND -d "$APP_STATE" -f "$here/apache.conf"

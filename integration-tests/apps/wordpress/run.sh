@@ -1,5 +1,5 @@
-#!/bin/sh
-# Starts WordPress on $PORT: nginx before PHP-FPM. All that is written lies in $APP_STATE.
+#!/bin/bash
+# Starts WordPress on $PORT, not as root: nginx before PHP-FPM. All that is written lies in $APP_STATE.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,11 +9,7 @@ for part in plugins themes languages; do
     [ -e "$content/$part" ] || ln -s "/var/lib/wordpress/wp-content/$part" "$content/$part"
 done
 
-# Only root has to say who it is; it happens on a developer's machine and not on Lambda.
-user=
-[ "$(id -u)" -ne 0 ] || user='user root;'
 cat >"$APP_STATE/nginx.conf" <<NGINX
-$user
 worker_processes 1;
 daemon off;
 pid $APP_STATE/nginx/pid;
@@ -54,6 +50,10 @@ http {
 }
 NGINX
 
-# Until this one is ready nginx answers 502, which is no readiness to the adapter.
-"$(command -v php-fpm || ls /usr/sbin/php-fpm*)" --allow-to-run-as-root --nodaemonize --fpm-config "$here/php-fpm.conf" &
-exec nginx -p "$APP_STATE/nginx" -e stderr -c "$APP_STATE/nginx.conf"
+export PHP_INI_SCAN_DIR=":$here/../php"
+# PHP-FPM makes a session of its own, in which a signal to the app's group does not reach it; this one does. Until it is
+# ready nginx answers 502, which is no readiness to the adapter.
+setpriv --pdeathsig TERM /usr/sbin/php-fpm8.2 --nodaemonize --force-stderr --fpm-config "$here/php-fpm.conf" &
+nginx -p "$APP_STATE/nginx" -e stderr -c "$APP_STATE/nginx.conf" &
+# Where one of them ends the other is of no use: the adapter starts both anew.
+wait -n

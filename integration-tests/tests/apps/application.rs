@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use integration_tests::binaries::{repository, streamgate, streamgate_local};
 use integration_tests::local::{Builder, Local, Shape};
-use integration_tests::waiting::within;
+use integration_tests::process::is_alive;
+use integration_tests::waiting::{PATIENCE, within};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// The shapes in which every application runs.
@@ -83,13 +85,11 @@ impl Plan {
                 home.display()
             )
         });
-        let run = repository()
-            .join("integration-tests/apps")
-            .join(self.name)
-            .join("run.sh");
-        let run = run.display().to_string();
+        let apps = repository().join("integration-tests/apps");
+        let run = apps.join(self.name).join("run.sh").display().to_string();
+        let cage = apps.join("as-on-lambda").display().to_string();
         let mut builder: Builder = Local::shape(self.shape)
-            .command(&[&run])
+            .command(&[&cage, &run])
             .option("--freeze")
             .env("APP_HOME", &home.display().to_string())
             .env("APP_STATE", &self.state.path().display().to_string());
@@ -202,9 +202,22 @@ impl Application {
     }
 }
 
+impl Application {
+    /// Lets the local Lambda end it, which finds what has left the app's group, as PHP-FPM does; a kill would not.
+    fn end(&self) {
+        let program = self.local.program();
+        let is_gone = || (!is_alive(program.pid())).then_some(());
+        if is_gone().is_none() {
+            program.signal(Signal::INT);
+            let _ = within(PATIENCE, &"the end", is_gone);
+        }
+    }
+}
+
 impl Drop for Application {
     fn drop(&mut self) {
         let result = if thread::panicking() {
+            self.end();
             "failed"
         } else {
             "passed"
