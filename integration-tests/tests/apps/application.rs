@@ -9,14 +9,75 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::binaries::{repository, streamgate, streamgate_local};
+use integration_tests::http;
 use integration_tests::local::{Builder, Local, Shape};
-use integration_tests::process::is_alive;
+use integration_tests::process::{Program, is_alive};
 use integration_tests::waiting::{PATIENCE, within};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// The shapes in which every application runs.
-pub(crate) const SHAPES: [Shape; 2] = [Shape::ImageEntrypoint, Shape::ZipLayer];
+/// How an application gets its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Its name in the table.
+    pub(crate) name: &'static str,
+    shape: Shape,
+    options: &'static [&'static str],
+    /// How many bytes of any kind fit into a request and into an answer that is not streamed.
+    pub(crate) room: usize,
+    /// Whether an answer has no limit.
+    pub(crate) streams: bool,
+}
+
+const MEGABYTE: usize = 1_000_000;
+
+/// The ways in which every application runs. What is not streamed grows by a third on its way, as base64.
+pub(crate) const WAYS: [Way; 5] = [
+    Way {
+        name: "image",
+        shape: Shape::ImageEntrypoint,
+        options: &[],
+        room: 4 * MEGABYTE,
+        streams: true,
+    },
+    Way {
+        name: "zip",
+        shape: Shape::ZipLayer,
+        options: &[],
+        room: 4 * MEGABYTE,
+        streams: true,
+    },
+    Way {
+        name: "HTTP API",
+        shape: Shape::ImageEntrypoint,
+        options: &["--front", "http-api"],
+        room: 4 * MEGABYTE,
+        streams: false,
+    },
+    Way {
+        name: "REST API",
+        shape: Shape::ImageEntrypoint,
+        options: &["--front", "rest"],
+        room: 4 * MEGABYTE,
+        streams: false,
+    },
+    Way {
+        name: "ALB",
+        shape: Shape::ImageEntrypoint,
+        options: &["--front", "alb"],
+        room: 7 * MEGABYTE / 10,
+        streams: false,
+    },
+];
+
+/// A function URL of an environment that takes several requests at once.
+pub(crate) const MANAGED_INSTANCE: Way = Way {
+    name: "managed instance",
+    shape: Shape::ImageEntrypoint,
+    options: &["--concurrency", "4"],
+    room: 4 * MEGABYTE,
+    streams: true,
+};
 
 /// How many characters of a page a failure shows.
 const SHOWN: usize = 4000;
@@ -28,46 +89,29 @@ const START_LIMIT: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub(crate) struct Plan {
     name: &'static str,
-    shape: Shape,
-    variant: &'static str,
+    way: Way,
     state: TempDir,
     environment: Vec<(&'static str, String)>,
-    options: Vec<String>,
 }
 
 impl Plan {
-    /// An application of `integration-tests/apps`.
-    pub(crate) fn new(name: &'static str, shape: Shape) -> Self {
+    /// An application of `integration-tests/apps` that gets its requests in this way.
+    pub(crate) fn new(name: &'static str, way: Way) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory can be made");
         // A server that root starts may give its rights away, and still has to get here.
         fs::set_permissions(state.path(), Permissions::from_mode(0o755))
             .expect("a new folder's mode can be set");
         Self {
             name,
-            shape,
-            variant: match shape {
-                Shape::ZipLayer => "zip",
-                Shape::OsOnly => "zip, OS-only",
-                Shape::ImageAttach => "image, extension",
-                Shape::ImageEntrypoint => "image",
-            },
+            way,
             state,
             environment: Vec::new(),
-            options: Vec::new(),
         }
     }
 
     /// Sets a variable of the function.
     pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.environment.push((name, value.into()));
-        self
-    }
-
-    /// Gives the local Lambda an option, which the table names as this variant of the shape.
-    pub(crate) fn variant(mut self, variant: &'static str, options: &[&str]) -> Self {
-        self.variant = variant;
-        self.options
-            .extend(options.iter().map(|&option| option.to_owned()));
         self
     }
 
@@ -88,7 +132,7 @@ impl Plan {
         let apps = repository().join("integration-tests/apps");
         let run = apps.join(self.name).join("run.sh").display().to_string();
         let cage = apps.join("as-on-lambda").display().to_string();
-        let mut builder: Builder = Local::shape(self.shape)
+        let mut builder: Builder = Local::shape(self.way.shape)
             .command(&[&cage, &run])
             .option("--freeze")
             .env("APP_HOME", &home.display().to_string())
@@ -96,30 +140,31 @@ impl Plan {
         for (name, value) in &self.environment {
             builder = builder.env(name, value);
         }
-        for option in &self.options {
+        for option in self.way.options {
             builder = builder.option(option);
         }
         // Built before the clock runs.
         let _ = (streamgate(), streamgate_local());
         let started_at = Instant::now();
-        let local = builder.start();
+        let (program, _) = builder.spawn();
+        let line = program.stdout_line("  http://");
+        let address = line
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("the ready line is {line:?}"));
         let answered = within(START_LIMIT, &"a first answer", || {
-            (local.get(path).status() < 500).then(|| started_at.elapsed())
+            (http::get(address, path).status() < 500).then(|| started_at.elapsed())
         });
-        let start_time = answered.unwrap_or_else(|| {
-            panic!(
-                "{} does not answer; {}",
-                self.name,
-                local.program().transcript()
-            )
-        });
+        let start_time = answered
+            .unwrap_or_else(|| panic!("{} does not answer; {}", self.name, program.transcript()));
         Application {
             name: self.name,
-            shape: self.variant,
+            way: self.way,
             version: version.trim().to_owned(),
             start_time,
             checks: 0,
-            local,
+            program,
+            address,
             _state: self.state,
         }
     }
@@ -139,25 +184,31 @@ fn folder() -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Application {
     name: &'static str,
-    shape: &'static str,
+    way: Way,
     version: String,
     start_time: Duration,
     checks: usize,
-    local: Local,
+    program: Program,
+    address: SocketAddr,
     // Goes when the program is gone.
     _state: TempDir,
 }
 
 impl Application {
-    /// Where its function URL listens.
+    /// How it gets its requests.
+    pub(crate) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Where its front end listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.local.address()
+        self.address
     }
 
     /// Fails unless `holds`; counted for the table.
     #[track_caller]
     pub(crate) fn check(&mut self, what: &str, holds: bool) {
-        assert!(holds, "{} ({}): {what}", self.name, self.shape);
+        assert!(holds, "{} ({}): {what}", self.name, self.way.name);
         self.checks += 1;
     }
 
@@ -177,7 +228,7 @@ impl Application {
             found == expected,
             "{} ({}): {what}: {found:?} instead of {expected:?}",
             self.name,
-            self.shape
+            self.way.name
         );
         self.checks += 1;
     }
@@ -189,7 +240,7 @@ impl Application {
             text.contains(part),
             "{} ({}): {what}: no {part:?} in {}",
             self.name,
-            self.shape,
+            self.way.name,
             text.chars().take(SHOWN).collect::<String>()
         );
         self.checks += 1;
@@ -197,7 +248,8 @@ impl Application {
 
     /// Stops it as Lambda does, which has to end in order.
     pub(crate) fn stop(mut self) {
-        let status = self.local.stop();
+        self.program.signal(Signal::INT);
+        let status = self.program.finish();
         self.check("it is shut down in order", status.success());
     }
 }
@@ -205,10 +257,9 @@ impl Application {
 impl Application {
     /// Lets the local Lambda end it, which finds what has left the app's group, as PHP-FPM does; a kill would not.
     fn end(&self) {
-        let program = self.local.program();
-        let is_gone = || (!is_alive(program.pid())).then_some(());
+        let is_gone = || (!is_alive(self.program.pid())).then_some(());
         if is_gone().is_none() {
-            program.signal(Signal::INT);
+            self.program.signal(Signal::INT);
             let _ = within(PATIENCE, &"the end", is_gone);
         }
     }
@@ -226,12 +277,12 @@ impl Drop for Application {
             "{:<12} {:<18} {:<22} {:>9} {:>7}  {result}\n",
             self.name,
             self.version,
-            self.shape,
+            self.way.name,
             self.start_time.as_millis(),
             self.checks,
         );
         eprint!("{line}");
-        let file = format!("{}-{}", self.name, self.shape.replace([' ', ','], "-"));
+        let file = format!("{}-{}", self.name, self.way.name.replace([' ', ','], "-"));
         let results = folder().join("results");
         let written =
             fs::create_dir_all(&results).and_then(|()| fs::write(results.join(file), &line));

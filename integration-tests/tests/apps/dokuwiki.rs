@@ -4,9 +4,8 @@
 use std::fmt::Write;
 
 use integration_tests::http::Request;
-use integration_tests::local::Shape;
 
-use crate::application::{Application, Plan, SHAPES};
+use crate::application::{Application, Plan, WAYS, Way};
 use crate::forms::{self, Upload};
 use crate::picture;
 use crate::visitor::Visitor;
@@ -17,13 +16,13 @@ const PASSWORD: &str = "Bernoulli numbers, 1843";
 #[test]
 #[ignore = "needs DokuWiki: make apps"]
 fn a_page_of_dokuwiki_is_written_illustrated_searched_and_read() {
-    for shape in SHAPES {
-        journey(shape);
+    for way in WAYS {
+        journey(way);
     }
 }
 
-fn journey(shape: Shape) {
-    let mut app = Plan::new("dokuwiki", shape).start("/");
+fn journey(way: Way) {
+    let mut app = Plan::new("dokuwiki", way).start("/");
     let mut author = Visitor::new(app.address());
     install(&mut app, &mut author);
     log_in(&mut app, &mut author);
@@ -167,7 +166,7 @@ fn form_of(page: &str) -> &str {
 }
 
 fn illustrate(app: &mut Application, author: &mut Visitor) {
-    let picture = picture::png(500);
+    let picture = picture::png(picture::side_within(app.way().room));
     let manager = author.get("/lib/exe/mediamanager.php?ns=notes").text();
     let upload = Upload {
         field: "upload",

@@ -6,6 +6,11 @@ use std::io::Write;
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 
+/// The side of a picture that has three quarters of so many bytes.
+pub(crate) fn side_within(room: usize) -> u32 {
+    u32::try_from((room / 4).isqrt()).expect("a picture is small")
+}
+
 /// A square PNG in colour, some three bytes for each pixel; the same for the same side.
 pub(crate) fn png(side: u32) -> Vec<u8> {
     let mut header = Vec::new();

@@ -6,9 +6,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use integration_tests::http::{Request, Response};
-use integration_tests::local::Shape;
 
-use crate::application::{Application, Plan, SHAPES};
+use crate::application::{Application, Plan, WAYS, Way};
 use crate::visitor::Visitor;
 
 const CALENDAR: &str = "/ada/engine/";
@@ -22,13 +21,13 @@ const LECTURE: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//streamgate//a
 #[test]
 #[ignore = "needs Radicale: make apps"]
 fn a_calendar_of_radicale_is_made_filled_searched_and_emptied() {
-    for shape in SHAPES {
-        journey(shape);
+    for way in WAYS {
+        journey(way);
     }
 }
 
-fn journey(shape: Shape) {
-    let mut app = Plan::new("radicale", shape)
+fn journey(way: Way) {
+    let mut app = Plan::new("radicale", way)
         .env("RADICALE_USER", "ada:lovelace")
         .start("/");
     doors(&mut app);
