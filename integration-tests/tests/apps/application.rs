@@ -5,13 +5,14 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::binaries::{repository, streamgate, streamgate_local};
 use integration_tests::http;
 use integration_tests::local::{Builder, Local, Shape};
-use integration_tests::process::{Program, is_alive};
+use integration_tests::process::{Mark, Program, is_alive};
 use integration_tests::waiting::{PATIENCE, within};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -120,6 +121,34 @@ impl Plan {
         self.state.path()
     }
 
+    /// Sends an event of a file to an environment of its own, as an image: how that ended.
+    pub(crate) fn send(self, event: &Path) -> ExitStatus {
+        let mark = Mark::unique();
+        let (name, value) = mark.variable();
+        let mut command = Command::new(streamgate_local());
+        command.arg("--adapter").arg(streamgate());
+        command.arg("--event").arg(event);
+        command.arg("--env").arg(format!("{name}={value}"));
+        for (name, value) in self.variables() {
+            command.arg("--env").arg(format!("{name}={value}"));
+        }
+        command.arg("--").args(self.command());
+        Program::start(command, &mark).finish()
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.environment.clone();
+        variables.push(("APP_HOME", home(self.name).display().to_string()));
+        variables.push(("APP_STATE", self.state.path().display().to_string()));
+        variables
+    }
+
+    fn command(&self) -> [String; 2] {
+        let apps = repository().join("integration-tests/apps");
+        let run = apps.join(self.name).join("run.sh");
+        [apps.join("as-on-lambda"), run].map(|path| path.display().to_string())
+    }
+
     /// Starts it, and waits until a request for this path is answered.
     pub(crate) fn start(self, path: &str) -> Application {
         let home = home(self.name);
@@ -129,16 +158,12 @@ impl Plan {
                 home.display()
             )
         });
-        let apps = repository().join("integration-tests/apps");
-        let run = apps.join(self.name).join("run.sh").display().to_string();
-        let cage = apps.join("as-on-lambda").display().to_string();
+        let [cage, run] = self.command();
         let mut builder: Builder = Local::shape(self.way.shape)
             .command(&[&cage, &run])
-            .option("--freeze")
-            .env("APP_HOME", &home.display().to_string())
-            .env("APP_STATE", &self.state.path().display().to_string());
-        for (name, value) in &self.environment {
-            builder = builder.env(name, value);
+            .option("--freeze");
+        for (name, value) in self.variables() {
+            builder = builder.env(name, &value);
         }
         for option in self.way.options {
             builder = builder.option(option);

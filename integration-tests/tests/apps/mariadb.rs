@@ -64,6 +64,23 @@ impl MariaDb {
         }
     }
 
+    /// What a query answers.
+    pub(crate) fn ask(&self, query: &str) -> String {
+        let mut client = Command::new("mariadb");
+        client.args([
+            "--no-defaults",
+            "--user=root",
+            "--skip-column-names",
+            "--batch",
+        ]);
+        client.arg(argument("--socket", &self.socket));
+        client.args(["--execute", query, "wordpress"]);
+        let mut client = Program::start(client, &Mark::unique());
+        let status = client.finish();
+        assert!(status.success(), "{query}: {}", client.transcript());
+        client.stdout().join("\n")
+    }
+
     /// Its host as PHP's drivers understand it.
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.socket.display())

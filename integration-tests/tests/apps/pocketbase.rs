@@ -301,6 +301,10 @@ fn a_stream_ends_at_its_limit(app: &mut Application) {
         "it ends at its limit",
         matches!(stream.step(), Next::Complete(_)),
     );
+    let late = json!({"clientId": hello.1["clientId"], "subscriptions": ["notes/*"]});
+    let late = Request::post("/api/realtime", "application/json", late.to_string());
+    let late = Visitor::new(app.address()).send(late);
+    app.equal("it can no longer be told what to tell", late.status(), 404);
     let next = Visitor::new(app.address()).get("/api/health");
     app.equal("and the next request is served", next.status(), 200);
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use integration_tests::binaries::repository;
 use integration_tests::http::{Request, Response};
 use serde_json::{Value, json};
 
@@ -25,11 +26,7 @@ fn a_site_of_wordpress_is_installed_written_and_read() {
 
 fn journey(way: Way) {
     let database = MariaDb::start("difference");
-    let mut app = Plan::new("wordpress", way)
-        .env("WORDPRESS_DB_HOST", database.host())
-        .env("WORDPRESS_DB_PASSWORD", "difference")
-        .env("WORDPRESS_SECRET", "the same in every environment")
-        .start("/wp-admin/install.php");
+    let mut app = plan(way, &database).start("/wp-admin/install.php");
     let mut author = Visitor::new(app.address());
     install(&mut app, &mut author);
     log_in(&mut app, &mut author);
@@ -40,7 +37,18 @@ fn journey(way: Way) {
     comment(&mut app, &post);
     files(&mut app);
     log_out(&mut app, &mut author);
+    schedule(&mut app, &database);
     app.stop();
+}
+
+fn plan(way: Way, database: &MariaDb) -> Plan {
+    Plan::new("wordpress", way)
+        .env("WORDPRESS_DB_HOST", database.host())
+        .env("WORDPRESS_DB_PASSWORD", "difference")
+        .env("WORDPRESS_SECRET", "the same in every environment")
+        // Where the event of a schedule goes, and nobody else.
+        .env("STREAMGATE_EVENTS_PATH", "/wp-cron.php")
+        .env("STREAMGATE_EVENTS_PATH_PRIVATE", "true")
 }
 
 fn install(app: &mut Application, author: &mut Visitor) {
@@ -382,6 +390,23 @@ fn log_out(app: &mut Application, author: &mut Visitor) {
         "the dashboard is closed again",
         author.get("/wp-admin/").status(),
         302,
+    );
+}
+
+/// A schedule's event has WordPress do what is due, in an environment of its own.
+fn schedule(app: &mut Application, database: &MariaDb) {
+    let refused = Visitor::new(app.address()).get("/wp-cron.php");
+    app.equal("the schedule is not for visitors", refused.status(), 403);
+    let tasks = "SELECT option_value FROM wp_options WHERE option_name = 'cron'";
+    let before = database.ask(tasks);
+    app.contains("there are tasks", &before, "wp_version_check");
+    let event =
+        repository().join("integration-tests/tests/fronts/events/eventbridge-schedule.json");
+    let done = plan(app.way(), database).send(&event);
+    app.check("a schedule's event is taken", done.success());
+    app.check(
+        "its tasks are done before its answer",
+        database.ask(tasks) != before,
     );
 }
 
