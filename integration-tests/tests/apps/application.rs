@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ pub(crate) const MANAGED_INSTANCE: Way = Way {
 /// How many characters of a page a failure shows.
 const SHOWN: usize = 4000;
 
-/// How long the adapter may take to be built.
+/// How long an application may take until its first answer.
 const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// What `install` has put on this machine, and what it runs with.
@@ -99,7 +99,7 @@ impl Plan {
     /// An application of `integration-tests/apps` that gets its requests in this way.
     pub(crate) fn new(name: &'static str, way: Way) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory can be made");
-        // A server that root starts may give its rights away, and still has to get here.
+        // The app does not run as root, and still has to get here.
         fs::set_permissions(state.path(), Permissions::from_mode(0o755))
             .expect("a new folder's mode can be set");
         Self {
@@ -121,8 +121,8 @@ impl Plan {
         self.state.path()
     }
 
-    /// Sends an event of a file to an environment of its own, as an image: how that ended.
-    pub(crate) fn send(self, event: &Path) -> ExitStatus {
+    /// Sends an event of a file to an environment of its own, as an image, which has to serve it.
+    pub(crate) fn send(self, event: &Path) {
         let mark = Mark::unique();
         let (name, value) = mark.variable();
         let mut command = Command::new(streamgate_local());
@@ -133,7 +133,13 @@ impl Plan {
             command.arg("--env").arg(format!("{name}={value}"));
         }
         command.arg("--").args(self.command());
-        Program::start(command, &mark).finish()
+        let mut program = Program::start(command, &mark);
+        let status = program.finish();
+        let (name, transcript) = (self.name, program.transcript());
+        assert!(
+            status.success(),
+            "{name} does not serve an event; {transcript}"
+        );
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
@@ -177,21 +183,22 @@ impl Plan {
             .split_once("http://")
             .and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the ready line is {line:?}"));
-        let answered = within(START_LIMIT, &"a first answer", || {
-            (http::get(address, path).status() < 500).then(|| started_at.elapsed())
-        });
-        let start_time = answered
-            .unwrap_or_else(|| panic!("{} does not answer; {}", self.name, program.transcript()));
-        Application {
+        let mut app = Application {
             name: self.name,
             way: self.way,
             version: version.trim().to_owned(),
-            start_time,
+            start_time: Duration::ZERO,
             checks: 0,
             program,
             address,
-            _state: self.state,
-        }
+            state: self.state,
+        };
+        let answered = within(START_LIMIT, &"a first answer", || {
+            (http::get(address, path).status() < 500).then(|| started_at.elapsed())
+        });
+        app.check("it answers", answered.is_some());
+        app.start_time = answered.unwrap_or_default();
+        app
     }
 }
 
@@ -216,13 +223,18 @@ pub(crate) struct Application {
     program: Program,
     address: SocketAddr,
     // Goes when the program is gone.
-    _state: TempDir,
+    state: TempDir,
 }
 
 impl Application {
     /// How it gets its requests.
     pub(crate) fn way(&self) -> Way {
         self.way
+    }
+
+    /// The one folder to which it writes.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Where its front end listens.

@@ -240,6 +240,9 @@ fn search(app: &mut Application) {
         200,
     );
     app.equal("is whole", picture.body().len(), 42);
+    // The last thing that is written of it.
+    let index = app.state().join("wiki/data/meta/notes/lambda.indexed");
+    app.check("the index is made when it ends", index.is_file());
     let found = reader.get(place).text();
     app.contains("the page is found then", &found, "notes:lambda");
 }
