@@ -14,6 +14,7 @@ help:
 	@echo "make test             every test; installs what they need"
 	@echo "make examples         every example, the heavy ones too, in both shapes, with a table; EXAMPLE=name for one"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
+	@echo "make apps             WordPress, DokuWiki, Radicale and PocketBase, installed and taken through a journey each; as root"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
 	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
@@ -60,6 +61,10 @@ EXAMPLE ?=
 .PHONY: examples
 examples: setup
 	EXAMPLE='$(EXAMPLE)' cargo test --locked --package integration-tests --test examples -- --ignored --nocapture
+
+.PHONY: apps
+apps:
+	integration-tests/apps/run
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
 GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions

@@ -44,9 +44,16 @@ impl Request {
 
     /// A POST with a body and its type.
     pub fn post(target: impl AsRef<[u8]>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let mut request = Self::new("POST", target).header("content-type", content_type);
-        request.body = body.into();
-        request
+        Self::new("POST", target)
+            .header("content-type", content_type)
+            .body(body)
+    }
+
+    /// Gives it a body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
     }
 
     /// Adds a header line.
