@@ -73,6 +73,9 @@ pub struct Probe {
     pub event: Option<String>,
     /// The JSON that the invocation of the event must return.
     pub result: Option<serde_json::Value>,
+    /// A program of the example and its arguments, to which the address of the front and `path` are added. It has to end
+    /// well; `body_contains` is what it must print.
+    pub client: Option<Vec<String>>,
     /// The request target.
     #[serde(default)]
     pub path: String,
@@ -226,6 +229,33 @@ impl Example {
                 .hash(&mut hasher);
         }
         format!("{:016x}\n", hasher.finish())
+    }
+
+    /// Lets a program of the package ask, and gives what it printed.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn ask_with(
+        &self,
+        words: &[String],
+        package: &Path,
+        address: SocketAddr,
+        path: &str,
+    ) -> Result<String, String> {
+        let (program, arguments) = words.split_first().expect("a client has a name");
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .arg(format!("http://{address}{path}"))
+            .envs(&self.plan.env)
+            .current_dir(package);
+        let mut program = Program::start(command, &Mark::unique());
+        let status = program.finish();
+        if status.success() {
+            Ok(program.stdout().join("\n"))
+        } else {
+            Err(format!("{words:?}: {status}; {}", program.transcript()))
+        }
     }
 
     /// Starts it in a shape, behind its front.

@@ -128,36 +128,28 @@ fn visit(example: &Example, shape: Shape) -> Outcome {
     let (events, requests): (Vec<_>, Vec<_>) =
         probes.iter().partition(|probe| probe.event.is_some());
     for probe in events {
-        match check_event(example, shape, &package, probe) {
-            Ok(()) => outcome.passed += 1,
-            Err(failure) => outcome
-                .failures
-                .push(format!("{}: {failure}", example.name)),
-        }
+        outcome.note(check_event(example, shape, &package, probe));
     }
     let started_at = Instant::now();
     let running = example.start(shape, &package);
     for probe in requests {
+        if probe.client.is_some() {
+            outcome.note(check_client(example, &package, &running, probe));
+            continue;
+        }
         let asked_at = Instant::now();
-        match check(&running, probe, &package) {
-            Ok(answer) => {
-                outcome.passed += 1;
-                let started_in = asked_at - started_at + answer.head_in;
-                outcome.started_in.get_or_insert(started_in);
-                if probe.streams.is_some() {
-                    let times = outcome
-                        .first_byte_in
-                        .into_iter()
-                        .chain(answer.first_byte_in);
-                    outcome.first_byte_in = times.min();
-                }
-            }
-            Err(failure) => {
-                let (method, path) = (&probe.method, &probe.path);
-                let failure = format!("{}: {method} {path}: {failure}", example.name);
-                outcome.failures.push(failure);
+        let checked = check(&running, probe, &package);
+        if let Ok(answer) = &checked {
+            let started_in = asked_at - started_at + answer.head_in;
+            outcome.started_in.get_or_insert(started_in);
+            if probe.streams.is_some() {
+                let earlier = outcome.first_byte_in.into_iter();
+                outcome.first_byte_in = earlier.chain(answer.first_byte_in).min();
             }
         }
+        let (method, path) = (&probe.method, &probe.path);
+        let checked = checked.map(drop);
+        outcome.note(checked.map_err(|failure| format!("{method} {path}: {failure}")));
     }
     if !outcome.failures.is_empty() {
         eprintln!("{}: {}", example.name, running.program.transcript());
@@ -176,6 +168,13 @@ impl Outcome {
             started_in: None,
             first_byte_in: None,
             failures: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, checked: Result<(), String>) {
+        match checked {
+            Ok(()) => self.passed += 1,
+            Err(failure) => self.failures.push(format!("{}: {failure}", self.example)),
         }
     }
 }
@@ -248,6 +247,22 @@ fn check_event(
         let _ = program.any_line(part);
     }
     Ok(())
+}
+
+fn check_client(
+    example: &Example,
+    package: &Path,
+    running: &Running,
+    probe: &Probe,
+) -> Result<(), String> {
+    let words = probe.client.as_deref().unwrap_or_default();
+    let printed = example.ask_with(words, package, running.address, &probe.path)?;
+    let expected = probe.body_contains.as_deref().unwrap_or_default();
+    if printed.contains(expected) {
+        Ok(())
+    } else {
+        Err(format!("{words:?} printed {printed:?}, not {expected:?}"))
+    }
 }
 
 fn check(running: &Running, probe: &Probe, package: &Path) -> Result<Answer, String> {
