@@ -7,11 +7,12 @@ use std::process::Command;
 
 use integration_tests::binaries::repository;
 use integration_tests::waiting;
+use serde_json::Value;
 
 use crate::{files, run};
 
 #[test]
-fn the_construct_passes_its_own_tests() {
+fn the_construct_passes_its_own_tests_and_is_packed_without_them() {
     // A registry may be slow.
     waiting::watchdog();
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cdk");
@@ -40,6 +41,13 @@ fn the_construct_passes_its_own_tests() {
     assert_eq!(count("# fail"), Some(0), "{said}");
     assert_eq!(count("# skipped"), Some(0), "{said}");
     assert!(count("# pass").is_some_and(|number| number > 0), "{said}");
+
+    let packed = run(npm(&package).args(["pack", "--dry-run", "--json", "--ignore-scripts"]));
+    let packed: Value = serde_json::from_str(&packed).unwrap();
+    let files = packed[0]["files"].as_array().unwrap();
+    let files: Vec<_> = files.iter().map(|file| &file["path"]).collect();
+    let expected = ["dist/src/index.d.ts", "dist/src/index.js", "package.json"];
+    assert_eq!(files, expected, "what others get");
 }
 
 /// Installs what the lock file names, unless an earlier run has.

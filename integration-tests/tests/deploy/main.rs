@@ -7,6 +7,7 @@ mod cdk;
 mod fronts;
 mod functions;
 mod linters;
+mod starts;
 mod template;
 mod terraform;
 mod workflows;
