@@ -25,7 +25,7 @@ const APART: Duration = Duration::from_millis(15);
 
 /// How often a stream may be asked for until one comes in pieces: a machine that is busy for a moment lets an app stall,
 /// and what it then sends comes together. What is buffered never comes in pieces.
-const STREAM_TRIES: usize = 4;
+const STREAM_TRIES: usize = 10;
 
 /// How long an answer may take to begin: with a start of Java on a busy machine. Longer than the function's timeout.
 const ANSWER_LIMIT: Duration = Duration::from_secs(90);
