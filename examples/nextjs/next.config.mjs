@@ -4,6 +4,4 @@ export default {
   output: "standalone",
   outputFileTracingRoot: import.meta.dirname,
   poweredByHeader: false,
-  // Compression would have to wait for more than a word before it has something to send; the adapter can do it instead.
-  compress: false,
 };

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::waiting::PATIENCE;
 use crate::wire::{Framing, Head, Piece, take_piece};
@@ -161,6 +162,15 @@ impl Client {
         }
     }
 
+    /// Waits longer, or shorter, than a test commonly does for what is to arrive.
+    #[must_use]
+    pub fn patient_for(self, limit: Duration) -> Self {
+        self.stream
+            .set_read_timeout(Some(limit))
+            .expect("the limit is not zero");
+        self
+    }
+
     /// Sends a request.
     pub fn send(&mut self, request: &Request) {
         self.method.clone_from(&request.method);
@@ -300,8 +310,10 @@ impl Client {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
+                    let limit = self.stream.read_timeout().ok().flatten();
                     panic!(
-                        "nothing arrived for {PATIENCE:?}; unread: {} bytes",
+                        "nothing arrived for {:?}; unread: {} bytes",
+                        limit.unwrap_or(PATIENCE),
                         self.buffer.len()
                     );
                 }

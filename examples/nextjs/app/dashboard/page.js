@@ -7,10 +7,10 @@ import { Part } from "./part";
 export const dynamic = "force-dynamic";
 
 const PARTS = [
-  { name: "orders", delayMs: 150 },
-  { name: "stock", delayMs: 300 },
-  { name: "weather", delayMs: 450 },
-  { name: "news", delayMs: 600 },
+  { name: "orders", delayMs: 250 },
+  { name: "stock", delayMs: 500 },
+  { name: "weather", delayMs: 750 },
+  { name: "news", delayMs: 1000 },
 ];
 
 export default function Dashboard() {
