@@ -311,7 +311,7 @@ impl Drop for Application {
             "passed"
         };
         let line = format!(
-            "{:<12} {:<18} {:<22} {:>9} {:>7}  {result}\n",
+            "{:<12} {:<22} {:<17} {:>8} {:>6}  {result}\n",
             self.name,
             self.version,
             self.way.name,
@@ -319,7 +319,7 @@ impl Drop for Application {
             self.checks,
         );
         eprint!("{line}");
-        let file = format!("{}-{}", self.name, self.way.name.replace([' ', ','], "-"));
+        let file = format!("{}-{}", self.name, self.way.name.replace(' ', "-"));
         let results = folder().join("results");
         let written =
             fs::create_dir_all(&results).and_then(|()| fs::write(results.join(file), &line));
