@@ -80,7 +80,7 @@ pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
 pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
 pub use replies::Replies;
-pub use sandbox::SandboxError;
+pub use sandbox::{SandboxError, find_adapter};
 pub use settings::{
     BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownFront, UnknownInvokeMode,
     ZipRuntime,

@@ -11,6 +11,8 @@ mod layout;
 mod process;
 mod variables;
 
+pub use layout::find_adapter;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;

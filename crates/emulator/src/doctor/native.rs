@@ -11,8 +11,8 @@ use super::function::Function;
 use super::package::{Content, Kind, Package};
 use super::program::{self, first_line};
 
-/// Words for platforms, as npm, pip and others put them into paths.
-const PLATFORMS: [&str; 24] = [
+/// Words for platforms, as npm, pip and others put them into paths. `64` is what is left of `x86_64`.
+const PLATFORMS: &[&str] = &[
     "linux",
     "linuxmusl",
     "manylinux",
@@ -20,13 +20,14 @@ const PLATFORMS: [&str; 24] = [
     "darwin",
     "macos",
     "osx",
+    "win",
     "win32",
     "windows",
-    "win",
     "freebsd",
     "android",
     "x64",
     "x86",
+    "64",
     "amd64",
     "arm64",
     "aarch64",
@@ -35,22 +36,19 @@ const PLATFORMS: [&str; 24] = [
     "armv7l",
     "armv8",
     "ia32",
-    "musl",
-    "glibc",
-];
-const MORE_PLATFORMS: [&str; 12] = [
-    "64",
-    "gnu",
-    "gnueabihf",
-    "musleabihf",
-    "universal",
-    "universal2",
     "ppc64",
     "s390x",
     "riscv64",
     "loong64",
-    "msvc",
+    "universal",
+    "universal2",
+    "glibc",
+    "gnu",
+    "gnueabihf",
+    "musl",
+    "musleabihf",
     "eabihf",
+    "msvc",
 ];
 
 /// Says what of a package is for another machine.
@@ -121,7 +119,7 @@ fn family(path: &str) -> String {
     for word in words {
         let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         let lower = bare.to_ascii_lowercase();
-        if PLATFORMS.contains(&lower.as_str()) || MORE_PLATFORMS.contains(&lower.as_str()) {
+        if PLATFORMS.contains(&lower.as_str()) {
             // One for any number of them.
             if !family.ends_with('*') {
                 family.push('*');

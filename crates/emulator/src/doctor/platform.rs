@@ -135,7 +135,7 @@ impl Runtime {
     pub(super) fn program(&self, name: &str) -> Presence {
         if SYSTEM_PROGRAMS.contains(&name) || self.has_language_program(name) {
             Presence::There
-        } else if interpreter(name).is_some() {
+        } else if self.lacks(name) {
             Presence::Missing
         } else {
             Presence::Unknown
@@ -150,12 +150,20 @@ impl Runtime {
         match (in_system, path.strip_prefix(LANGUAGE_FOLDER)) {
             (Some(name), _) if SYSTEM_PROGRAMS.contains(&name) => Presence::There,
             (None, Some(name)) if self.has_language_program(name) => Presence::There,
-            // A managed runtime has its language elsewhere.
-            (Some(name), _) if interpreter(name).is_some() => Presence::Missing,
+            (Some(name), _) if self.lacks(name) => Presence::Missing,
             (None, Some(_)) if self.language.is_none() => Presence::Missing,
             // Neither image has anything of these.
             (None, None) => Presence::Missing,
             (Some(_), _) | (None, Some(_)) => Presence::Unknown,
+        }
+    }
+
+    /// Whether it is an interpreter that is not there for sure: an OS-only runtime has no language.
+    fn lacks(&self, name: &str) -> bool {
+        match interpreter(name) {
+            Some(Interpreter::Foreign) => true,
+            Some(Interpreter::Of(_)) => self.language.is_none(),
+            None => false,
         }
     }
 
@@ -231,9 +239,9 @@ mod tests {
         let os_only: Runtime = "provided.al2023".parse().unwrap();
         for (runtime, name, expected) in [
             (&node, "node", Presence::There),
-            (&node, "python3", Presence::Missing),
+            (&node, "python3", Presence::Unknown),
             (&python, "python3.13", Presence::There),
-            (&python, "python3.12", Presence::Missing),
+            (&python, "python3.12", Presence::Unknown),
             (&os_only, "node", Presence::Missing),
             (&os_only, "sh", Presence::There),
             (&os_only, "serve", Presence::Unknown),
@@ -247,7 +255,7 @@ mod tests {
         }
         for (runtime, path, expected) in [
             (&node, "/usr/bin/env", Presence::There),
-            (&node, "/usr/bin/node", Presence::Missing),
+            (&node, "/usr/bin/node", Presence::Unknown),
             (&node, "/usr/local/bin/node", Presence::Missing),
             (&node, "/var/lang/bin/node", Presence::There),
             (&os_only, "/var/lang/bin/node", Presence::Missing),

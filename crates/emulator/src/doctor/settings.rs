@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -12,17 +11,15 @@ use tokio::process::Command;
 
 use super::finding::{Finding, shown};
 
-const ADAPTER: &str = "streamgate";
 const ARGUMENT: &str = "--check-settings";
 /// It answers within milliseconds; what takes longer is no adapter.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Asks the adapter what is wrong with these variables.
 pub(super) fn check(adapter: Option<&Path>, variables: &BTreeMap<String, String>) -> Vec<Finding> {
-    let Some(adapter) = adapter.map(Path::to_owned).or_else(find) else {
-        return vec![not_checked(
-            "no adapter was found beside this program or on PATH",
-        )];
+    let adapter = match streamgate_emulator::find_adapter(adapter) {
+        Ok(adapter) => adapter,
+        Err(error) => return vec![not_checked(&error.to_string())],
     };
     let output = match ask(&adapter, variables) {
         Ok(output) => output,
@@ -46,22 +43,6 @@ fn not_checked(why: &str) -> Finding {
         .what("not looked at: names and values of settings")
         .why(format!("the adapter judges them, and {}", shown(why)))
         .mend("give one that runs on this machine: --adapter PATH")
-}
-
-/// Beside this program, else on `PATH`.
-fn find() -> Option<PathBuf> {
-    let executable = |path: &PathBuf| {
-        std::fs::metadata(path)
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    };
-    let beside = std::env::current_exe().ok();
-    let beside = beside.and_then(|program| Some(program.parent()?.to_owned()));
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    beside
-        .into_iter()
-        .chain(std::env::split_paths(&on_path))
-        .map(|folder| folder.join(ADAPTER))
-        .find(executable)
 }
 
 fn ask(adapter: &Path, variables: &BTreeMap<String, String>) -> io::Result<Output> {

@@ -351,7 +351,7 @@ fn find_doubles(path: &Path, start: u64, package: &mut Package) {
         .collect();
     let first = names.first().map_or("", String::as_str);
     package.findings.push(
-        Finding::error("duplicate", package.place(first))
+        Finding::warning("duplicate", package.place(first))
             .what(format!("twice in the archive: {}", listed(&names)))
             .why("which of them is unpacked depends on the tool, so what runs on Lambda may not be what was tested")
             .mend("make the archive anew; `zip` and others add to one that is there"),
