@@ -6,6 +6,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -119,7 +120,7 @@ func order(c *gin.Context) {
 		for range 5 {
 			time.Sleep(pace)
 		}
-		log.Println("order is packed")
+		fmt.Println("order is packed")
 	})
 	c.String(http.StatusAccepted, "accepted\n")
 }
