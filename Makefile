@@ -12,7 +12,9 @@ help:
 	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(URL_PORT)"
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
+	@echo "make examples         every example, the heavy ones too, in both shapes, with a table; EXAMPLE=name for one"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
+	@echo "make apps             WordPress, DokuWiki, Radicale and PocketBase, installed and taken through a journey each; as root"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
 	@echo "make bench-docs       the same as bench, and puts table and chart into docs"
@@ -22,6 +24,7 @@ help:
 	@echo "make soak             SOAK (200000) invocations with crashes, freezes and resets among them, by SOAK_SEED (1)"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
+	@echo "make book             docs as a book, in target/book/index.html"
 
 .PHONY: local
 local:
@@ -51,6 +54,17 @@ test: setup
 	cargo test --locked --workspace
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
+
+# Which one; all when empty.
+EXAMPLE ?=
+
+.PHONY: examples
+examples: setup
+	EXAMPLE='$(EXAMPLE)' cargo test --locked --package integration-tests --test examples -- --ignored --nocapture
+
+.PHONY: apps
+apps:
+	integration-tests/apps/run
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
 GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions
@@ -93,3 +107,13 @@ lint:
 .PHONY: docs
 docs:
 	cargo test --locked --quiet --package streamgate --lib -- --ignored rewrite_the_documentation
+
+MDBOOK_VERSION = 0.5.4
+
+# mdBook without its server and its search, which would be most of its build.
+.PHONY: book
+book: target := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+book:
+	[ -x $(target)/tools/bin/mdbook ] || cargo install --locked --quiet mdbook --version $(MDBOOK_VERSION) \
+	    --no-default-features --root $(target)/tools
+	$(target)/tools/bin/mdbook build docs --dest-dir $(target)/book

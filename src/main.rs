@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             println!("streamgate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        Role::CheckSettings => check_settings(&environment),
         Role::AppExec(step) => step.exec(),
         Role::Guard(watch) => watch.run(),
         Role::Stub(arguments) => stub::run(&environment, arguments),
@@ -48,5 +49,21 @@ fn main() -> ExitCode {
             }
             streamgate::run(role, settings, environment)
         }
+    }
+}
+
+/// A line for each thing that is wrong with the settings, `error: ` where it keeps the adapter from starting.
+fn check_settings(environment: &Environment) -> ExitCode {
+    let check = environment.check();
+    for error in &check.errors {
+        println!("error: {error}");
+    }
+    for warning in &check.warnings {
+        println!("warning: {warning}");
+    }
+    if check.errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(streamgate::EXIT_USAGE)
     }
 }

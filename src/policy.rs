@@ -17,7 +17,7 @@ use crate::headers::{
     TRACEPARENT, WEBSOCKET_EVENT, X_RAY,
 };
 use crate::route;
-use crate::settings::{HeaderRule, SecretHeader, Settings};
+use crate::settings::{Environment, HeaderRule, SecretHeader, Settings};
 use crate::trace::traceparent;
 
 /// Why a request does not reach the app.
@@ -228,6 +228,7 @@ pub(crate) fn lambda_context<'a>(
                 let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
                 json.push_str(if is_json { text } else { "null" });
             }
+            Field::Own(text) => json.push_str(text),
         }
     }
     json.push('}');
@@ -241,6 +242,26 @@ pub(crate) enum Field<'a> {
     Text(&'a str),
     /// JSON as Lambda gives it, which need not be any.
     Json(&'a str),
+    /// JSON of ours.
+    Own(&'a str),
+}
+
+/// What the Lambda context says of the function, as JSON. Lambda tells its extensions no names of logs.
+pub(crate) fn env_config(environment: &Environment) -> String {
+    let text = |name| {
+        let value = environment.get(name).unwrap_or_default().to_string_lossy();
+        serde_json::to_string(&value).unwrap_or_default()
+    };
+    let memory = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+    let memory: Option<u64> = memory.and_then(|value| value.to_str()?.parse().ok());
+    format!(
+        r#"{{"function_name":{},"memory":{},"version":{},"log_stream":{},"log_group":{}}}"#,
+        text("AWS_LAMBDA_FUNCTION_NAME"),
+        memory.unwrap_or_default(),
+        text("AWS_LAMBDA_FUNCTION_VERSION"),
+        text("AWS_LAMBDA_LOG_STREAM_NAME"),
+        text("AWS_LAMBDA_LOG_GROUP_NAME"),
+    )
 }
 
 #[cfg(test)]

@@ -25,11 +25,21 @@ use crate::deadline::Deadline;
 use crate::event::{self, Refused};
 use crate::logging::chain;
 use crate::metrics::{Metrics, Outcome};
+use crate::policy;
 use crate::runtime_api::{Invocation, RuntimeApi, RuntimeApiError};
-use crate::settings::Settings;
+use crate::settings::{Environment, Settings};
 use exchange::{Exchange, Trouble};
 pub(crate) use record::AppState;
 use record::Record;
+
+/// What is the same for all invocations of an environment, beside the settings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    /// What events carry.
+    pub(crate) event_secret: &'a HeaderValue,
+    /// The adapter's own variables.
+    pub(crate) environment: &'a Environment,
+}
 
 /// The way between Lambda and the app.
 #[derive(Debug)]
@@ -42,6 +52,8 @@ pub(crate) struct Proxy<'a> {
     metrics: &'a Metrics,
     settings: &'a Settings,
     event_secret: &'a HeaderValue,
+    /// What the app is told of the function, as JSON.
+    env_config: String,
     streamed_once: OnceCell<()>,
     /// Those that no invocation uses; a timer that is kept is seldom set.
     alarms: RefCell<Vec<Rc<Alarm>>>,
@@ -55,7 +67,7 @@ impl<'a> Proxy<'a> {
         background: Option<&'a Rc<Background>>,
         metrics: &'a Metrics,
         settings: &'a Settings,
-        event_secret: &'a HeaderValue,
+        standing: Standing<'a>,
     ) -> Self {
         Self {
             runtime_api,
@@ -64,7 +76,8 @@ impl<'a> Proxy<'a> {
             background,
             metrics,
             settings,
-            event_secret,
+            event_secret: standing.event_secret,
+            env_config: policy::env_config(standing.environment),
             streamed_once: OnceCell::new(),
             alarms: RefCell::default(),
         }

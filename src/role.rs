@@ -16,6 +16,7 @@ Usage:
   streamgate stub [ARG...]       the runtime process of a zip function; /opt/bootstrap runs it
   streamgate -- COMMAND [ARG...] the ENTRYPOINT of an image: the adapter, which launches COMMAND;
                                  outside Lambda, COMMAND alone
+  streamgate --check-settings    says what is wrong with the settings in its environment
   streamgate --help | --version
 
 Settings are environment variables named STREAMGATE_*; every AWS_LWA_* variable is understood too.
@@ -34,6 +35,8 @@ pub enum Role {
     AppExec(ExecStep),
     /// The process that outlives the adapter for a moment.
     Guard(Watch),
+    /// `--check-settings`.
+    CheckSettings,
     /// `--help`.
     Help,
     /// `--version`.
@@ -70,6 +73,7 @@ impl Role {
             Some(Watch::ARGUMENT) => Watch::from_args(args)
                 .map(Self::Guard)
                 .ok_or(RoleError::MissingCommand),
+            Some("--check-settings") => Ok(Self::CheckSettings),
             Some("--help" | "-h") => Ok(Self::Help),
             Some("--version" | "-V") => Ok(Self::Version),
             _ => Err(RoleError::Unknown(first.to_string_lossy().into_owned())),
@@ -97,6 +101,10 @@ mod tests {
         ));
         assert!(matches!(role(&["--help"]), Ok(Role::Help)));
         assert!(matches!(role(&["-V"]), Ok(Role::Version)));
+        assert!(matches!(
+            role(&["--check-settings"]),
+            Ok(Role::CheckSettings)
+        ));
     }
 
     #[test]

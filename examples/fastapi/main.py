@@ -1,11 +1,14 @@
 """An ordinary FastAPI app. It knows nothing about Lambda: uvicorn serves it on $PORT."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import BackgroundTasks, FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel
 
 from background import in_background
 
@@ -18,7 +21,7 @@ app = FastAPI(title="Streamgate example")
 
 @app.get("/", response_class=PlainTextResponse)
 async def index() -> str:
-    return "FastAPI is up. Try /stream, /sse, /echo, /file, /docs and POST /orders.\n"
+    return "FastAPI is up. Try /stream, /sse, /echo, /file, /docs, POST /chat and POST /orders.\n"
 
 
 @app.get("/stream")
@@ -36,6 +39,23 @@ async def sse() -> StreamingResponse:
         async for word in paced_words():
             yield f"data: {word}\n\n"
         yield "event: done\ndata: complete\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+class Chat(BaseModel):
+    prompt: str
+
+
+@app.post("/chat")
+async def chat(question: Chat) -> StreamingResponse:
+    """Tokens as they are made, in the form that clients of language models read."""
+
+    async def events() -> AsyncIterator[str]:
+        async for token in answer_tokens(question.prompt):
+            delta = {"choices": [{"index": 0, "delta": {"content": token}}]}
+            yield f"data: {json.dumps(delta, ensure_ascii=False)}\n\n"
+        yield "data: [DONE]\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
@@ -69,3 +89,10 @@ async def paced_words() -> AsyncIterator[str]:
     for word in WORDS:
         await asyncio.sleep(PACE)
         yield word
+
+
+async def answer_tokens(prompt: str) -> AsyncIterator[str]:
+    """A model's part, without a model: it says the question again, a token at a time."""
+    for token in re.findall(r"\s*\w+|\W+", f"You asked: {prompt}"):
+        await asyncio.sleep(PACE)
+        yield token

@@ -123,7 +123,7 @@ func order(w http.ResponseWriter, r *http.Request) {
 		for range 5 {
 			time.Sleep(pace)
 		}
-		log.Println("order is packed")
+		fmt.Println("order is packed")
 	})
 	w.WriteHeader(http.StatusAccepted)
 	io.WriteString(w, "accepted\n")

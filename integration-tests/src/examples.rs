@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The examples as tests see them: what `example.toml` says, the package that is built from it, the running app.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod plan;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -9,85 +12,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::binaries;
 use crate::process::{Mark, Program};
-use crate::waiting;
+use crate::waiting::{self, Watched};
+use rustix::process::Signal;
+
+pub use plan::{Plan, Probe, Streams};
 
 /// How long one setup command may take: a package registry may be slow, and this happens once.
-const SETUP_LIMIT: Duration = Duration::from_mins(5);
+const SETUP_LIMIT: Duration = Duration::from_mins(10);
+
+/// How long a client may take: it may have to wait for the app's start, and to start itself.
+const CLIENT_LIMIT: Duration = Duration::from_mins(2);
+
+/// How many packages are built at the same time. Compilers and package managers take a core each, and more.
+const SETUPS: usize = 2;
 
 /// What a developer's own runs leave in an example's folder; it is no part of the package.
-const LEFTOVERS: [&str; 4] = ["node_modules", "packages", "__pycache__", "server"];
-
-/// What `example.toml` says.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// Commands that turn the folder's copy into what is deployed.
-    #[serde(default)]
-    pub setup: Vec<Vec<String>>,
-    /// A program of this workspace to be put into the package.
-    pub workspace_binary: Option<String>,
-    /// What starts the app in an image.
-    pub start: Vec<String>,
-    /// The handler setting of the zip.
-    pub handler: String,
-    /// Variables of the setup commands, and of the app in an image.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Requests and what must come of them.
-    #[serde(rename = "probe")]
-    pub probes: Vec<Probe>,
-}
-
-/// One request and what must come of it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// The request target.
-    pub path: String,
-    /// The method.
-    #[serde(default = "get")]
-    pub method: String,
-    /// A text to be sent.
-    pub body: Option<String>,
-    /// Bytes to be sent, in hex.
-    pub body_hex: Option<String>,
-    /// The type of what is sent.
-    pub content_type: Option<String>,
-    /// The status of the answer.
-    #[serde(default = "ok")]
-    pub status: u16,
-    /// Headers that the answer must have.
-    #[serde(default)]
-    pub header: BTreeMap<String, String>,
-    /// A part of the answer's body.
-    pub body_contains: Option<String>,
-    /// The digest of the answer's whole body, in hex.
-    pub sha256: Option<String>,
-    /// A part of a line that the app writes, behind its answer it may be.
-    pub log: Option<String>,
-    /// Whether the answer is a stream.
-    pub streams: Option<Streams>,
-}
-
-/// What makes an answer a stream.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Streams {
-    /// How many pieces must arrive apart from each other.
-    pub chunks: usize,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn ok() -> u16 {
-    200
-}
+const LEFTOVERS: &[&str] = &[
+    ".next",
+    "__pycache__",
+    "node_modules",
+    "packages",
+    "server",
+    "target",
+];
 
 /// A folder of `examples/`.
 #[derive(Clone, Debug)]
@@ -126,7 +75,13 @@ impl Example {
         }
     }
 
-    /// Builds the package below `builds`, or finds it there as an earlier run has left it: returns its folder.
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Builds the package below `builds`, or finds it there as an earlier run has left it: returns the folder that is
+    /// deployed.
     pub fn package(&self, builds: &Path) -> PathBuf {
         let package = builds.join("examples").join(&self.name);
         let stamp = package.with_extension("stamp");
@@ -139,6 +94,7 @@ impl Example {
             let _ = fs::remove_file(&stamp);
             let _ = fs::remove_dir_all(&package);
             copy(&self.folder, &package);
+            let _turn = Turn::wait();
             for command in &self.plan.setup {
                 self.run(command, &package);
             }
@@ -152,7 +108,10 @@ impl Example {
             let _ = fs::remove_file(&target);
             fs::copy(binaries::demo(), &target).expect("a program can be copied");
         }
-        package
+        match &self.plan.output {
+            Some(output) => package.join(output),
+            None => package,
+        }
     }
 
     fn run(&self, words: &[String], package: &Path) {
@@ -162,15 +121,9 @@ impl Example {
             .args(arguments)
             .envs(&self.plan.env)
             .current_dir(package);
-        let mut program = Program::start(command, &Mark::unique());
-        let status = waiting::within(SETUP_LIMIT, &"setup", || program.exited());
-        let _ = program.finish();
-        assert!(
-            status.is_some_and(|status| status.success()),
-            "{}: {words:?} ended with {status:?}; {}",
-            self.name,
-            program.transcript()
-        );
+        if let Err(failure) = run(command, SETUP_LIMIT) {
+            panic!("{}: {words:?}: {failure}", self.name);
+        }
     }
 
     /// A digest of all that the package is made from.
@@ -185,35 +138,139 @@ impl Example {
         format!("{:016x}\n", hasher.finish())
     }
 
-    /// Starts it as an image whose entrypoint is the adapter.
-    pub fn start_image(&self, package: &Path) -> Running {
-        let mut command = local(package);
-        for (name, value) in &self.plan.env {
-            command.arg("--env").arg(format!("{name}={value}"));
-        }
-        command.arg("--").args(&self.plan.start);
-        Running::start(command)
+    /// Lets a program of the package ask, and gives what it printed.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn ask_with(
+        &self,
+        words: &[String],
+        package: &Path,
+        address: SocketAddr,
+        path: &str,
+    ) -> Result<String, String> {
+        let (program, arguments) = words.split_first().expect("a client has a name");
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .arg(format!("http://{address}{path}"))
+            .envs(&self.plan.env)
+            .current_dir(package);
+        run(command, CLIENT_LIMIT).map_err(|failure| format!("{words:?}: {failure}"))
     }
 
-    /// Starts it as a zip with the layer.
-    pub fn start_zip(&self, package: &Path) -> Running {
-        let mut command = local(package);
+    /// Starts it in a shape, behind its front.
+    pub fn start(&self, shape: Shape, package: &Path) -> Running {
+        let front = self.plan.front.as_deref().unwrap_or("url");
+        let options = ["--port", "0", "--front", front];
+        Running::start(self.command(shape, package, options.map(OsStr::new)))
+    }
+
+    /// Invokes it with the event of a file of the package: what the program wrote, and the program, which has ended.
+    ///
+    /// # Errors
+    /// The invocation failed.
+    pub fn invoke(
+        &self,
+        shape: Shape,
+        package: &Path,
+        event: &str,
+    ) -> Result<(String, Program), String> {
+        let path = package.join(event);
+        // As an event source does.
+        let options = ["--invoke-mode", "BUFFERED", "--event"].map(OsStr::new);
+        let options = options.into_iter().chain([path.as_os_str()]);
+        let mut program = Program::start(self.command(shape, package, options), &Mark::unique());
+        let status = program.finish();
+        if status.success() {
+            Ok((program.stdout().join("\n"), program))
+        } else {
+            Err(format!("{status}; {}", program.transcript()))
+        }
+    }
+
+    /// The local Lambda that runs the package.
+    fn command<'a>(
+        &self,
+        shape: Shape,
+        package: &Path,
+        options: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Command {
+        let mut command = Command::new(binaries::streamgate_local());
         command
-            .arg("--zip")
-            .arg(package)
-            .args(["--handler", &self.plan.handler]);
-        Running::start(command)
+            // As on Lambda, where nothing runs between two requests.
+            .args(["--freeze", "--adapter"])
+            .arg(binaries::streamgate())
+            .args(options)
+            .current_dir(package);
+        match shape {
+            Shape::Image => {
+                for (name, value) in &self.plan.env {
+                    command.arg("--env").arg(format!("{name}={value}"));
+                }
+                command.arg("--").args(&self.plan.start);
+            }
+            Shape::Zip => {
+                command.arg("--zip").arg(package);
+                command.args(["--handler", &self.plan.handler]);
+            }
+        }
+        command
     }
 }
 
-fn local(package: &Path) -> Command {
-    let mut command = Command::new(binaries::streamgate_local());
-    command
-        // As on Lambda, where nothing runs between two requests.
-        .args(["--port", "0", "--freeze", "--adapter"])
-        .arg(binaries::streamgate())
-        .current_dir(package);
-    command
+/// Runs a program to its end, and gives what it printed.
+fn run(command: Command, limit: Duration) -> Result<String, String> {
+    let mut program = Program::start(command, &Mark::unique());
+    let status = waiting::within(limit, &"the end", || program.exited())
+        .ok_or_else(|| format!("no end after {limit:?}; {}", program.transcript()))?;
+    let _ = program.finish();
+    if status.success() {
+        Ok(program.stdout().join("\n"))
+    } else {
+        Err(format!("{status}; {}", program.transcript()))
+    }
+}
+
+/// The right to build a package: there are [`SETUPS`] of it.
+struct Turn;
+
+static BUILDING: Watched<usize> = Watched::new(0);
+
+impl Turn {
+    fn wait() -> Self {
+        let free = BUILDING.wait(SETUP_LIMIT, |building| {
+            (*building < SETUPS).then(|| *building += 1)
+        });
+        assert!(free.is_some(), "the builds before this one do not end");
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        BUILDING.change(|building| *building -= 1);
+    }
+}
+
+/// How an example gets into the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An image whose entrypoint is the adapter.
+    Image,
+    /// A zip with the layer.
+    Zip,
+}
+
+impl Shape {
+    /// Its name in a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Zip => "zip",
+        }
+    }
 }
 
 /// A local Lambda that runs an app.
@@ -221,21 +278,27 @@ fn local(package: &Path) -> Command {
 pub struct Running {
     /// The local Lambda.
     pub program: Program,
-    /// Where its function URL listens.
+    /// Where its front listens.
     pub address: SocketAddr,
 }
 
 impl Running {
-    /// Starts it and waits for its function URL.
+    /// Starts it and waits for its front.
     pub fn start(command: Command) -> Self {
         let program = Program::start(command, &Mark::unique());
-        let line = program.stdout_line("Function URL");
+        let line = program.stdout_line("  http://");
         let address = line
-            .strip_prefix("Function URL  http://")
-            .and_then(|rest| rest.strip_suffix("/  (RESPONSE_STREAM)"))
-            .and_then(|text| text.parse().ok());
+            .split_once("  http://")
+            .and_then(|(_, rest)| rest.split_once("/  ("))
+            .and_then(|(text, _)| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the ready line is {line:?}"));
         Self { program, address }
+    }
+
+    /// Ends it in order, as Lambda ends an environment: what an app has started behind everybody's back goes too.
+    pub fn stop(mut self) {
+        self.program.signal(Signal::TERM);
+        let _ = self.program.finish();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::waiting::PATIENCE;
 use crate::wire::{Framing, Head, Piece, take_piece};
@@ -44,9 +45,16 @@ impl Request {
 
     /// A POST with a body and its type.
     pub fn post(target: impl AsRef<[u8]>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let mut request = Self::new("POST", target).header("content-type", content_type);
-        request.body = body.into();
-        request
+        Self::new("POST", target)
+            .header("content-type", content_type)
+            .body(body)
+    }
+
+    /// Gives it a body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
     }
 
     /// Adds a header line.
@@ -152,6 +160,15 @@ impl Client {
             method: String::new(),
             framing: Framing::Empty,
         }
+    }
+
+    /// Waits longer, or shorter, than a test commonly does for what is to arrive.
+    #[must_use]
+    pub fn patient_for(self, limit: Duration) -> Self {
+        self.stream
+            .set_read_timeout(Some(limit))
+            .expect("the limit is not zero");
+        self
     }
 
     /// Sends a request.
@@ -293,8 +310,10 @@ impl Client {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
+                    let limit = self.stream.read_timeout().ok().flatten();
                     panic!(
-                        "nothing arrived for {PATIENCE:?}; unread: {} bytes",
+                        "nothing arrived for {:?}; unread: {} bytes",
+                        limit.unwrap_or(PATIENCE),
                         self.buffer.len()
                     );
                 }

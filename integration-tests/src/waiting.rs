@@ -65,7 +65,7 @@ pub struct Watched<T> {
 
 impl<T> Watched<T> {
     /// Wraps the first state.
-    pub fn new(state: T) -> Self {
+    pub const fn new(state: T) -> Self {
         Self {
             state: Mutex::new(state),
             changed: Condvar::new(),

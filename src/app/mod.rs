@@ -90,6 +90,7 @@ impl App {
     /// Starts a launched app again, in place of what is left of it. An attached one is left to whoever started it.
     pub(crate) fn restart(&mut self) -> Result<(), SpawnError> {
         if let Some(owned) = &mut self.owned {
+            self.client.forget_idle();
             owned.process = Some(Process::spawn(&owned.launch)?);
         }
         Ok(())

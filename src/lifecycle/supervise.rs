@@ -22,7 +22,7 @@ use crate::app::process::{Exited, Group, SpawnError};
 use crate::app::readiness::{NotReady, probe, until_ready};
 use crate::app::{App, AppClient};
 use crate::logging::chain;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Standing};
 use crate::runtime_api::RuntimeApiError;
 use crate::settings::AsyncInit;
 use crate::wakes::when_woken;
@@ -127,7 +127,10 @@ impl Adapter {
                 self.control.as_ref().map(|_| &self.background),
                 &self.metrics,
                 &self.settings,
-                &self.event_secret,
+                Standing {
+                    event_secret: &self.event_secret,
+                    environment: &self.environment,
+                },
             ),
             self.concurrency(),
         );

@@ -226,15 +226,36 @@ fn a_base_path_is_told_where_it_was_taken_off() {
 }
 
 #[test]
+fn the_lambda_context_tells_of_the_function_as_web_adapter_does() {
+    let environment: Environment = [
+        ("AWS_LAMBDA_FUNCTION_NAME", "shop"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+    ]
+    .into_iter()
+    .collect();
+    assert_eq!(
+        env_config(&environment),
+        r#"{"function_name":"shop","memory":512,"version":"$LATEST","log_stream":"","log_group":""}"#
+    );
+    let nothing = env_config(&Environment::default());
+    assert!(
+        nothing.starts_with(r#"{"function_name":"","memory":0,"#),
+        "{nothing}"
+    );
+}
+
+#[test]
 fn the_lambda_context_is_ascii_and_survives_a_client_context_that_is_no_json() {
     let context = lambda_context([
         ("request_id", Field::Text("1\"2")),
         ("deadline", Field::Number(7)),
         ("client_context", Field::Json("{\"custom\":\"λ\"}")),
         ("identity", Field::Json("not json")),
+        ("env_config", Field::Own("{}")),
     ]);
     assert_eq!(
         context.unwrap(),
-        r#"{"request_id":"1\"2","deadline":7,"client_context":{"custom":"\u03bb"},"identity":null}"#
+        r#"{"request_id":"1\"2","deadline":7,"client_context":{"custom":"\u03bb"},"identity":null,"env_config":{}}"#
     );
 }

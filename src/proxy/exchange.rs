@@ -101,7 +101,7 @@ impl Exchange<'_> {
 
     async fn try_serve(&self, event: Event) -> Result<Result<(), RuntimeApiError>, Trouble> {
         let settings = self.proxy.settings;
-        let facts = facts(self.invocation);
+        let facts = facts(self.invocation, &self.proxy.env_config);
         // What the client asks for, whatever the user makes of it for the app.
         let compresses = settings.compression != Compression::Off && self.front.is_http();
         let client = compresses.then(|| Client::of(&event.request));
@@ -472,7 +472,7 @@ fn cannot_compress(error: std::io::Error) -> Trouble {
 }
 
 /// What Lambda says of an invocation, for the app.
-fn facts(invocation: &Invocation) -> Facts<'_> {
+fn facts<'a>(invocation: &'a Invocation, env_config: &'a str) -> Facts<'a> {
     let text = |name| {
         invocation
             .header(name)
@@ -493,6 +493,7 @@ fn facts(invocation: &Invocation) -> Facts<'_> {
             ("client_context", json(wire::CLIENT_CONTEXT)),
             ("identity", json(wire::COGNITO_IDENTITY)),
             ("tenant_id", optional(wire::TENANT_ID)),
+            ("env_config", Field::Own(env_config)),
         ]),
         trace: invocation.header(wire::TRACE_ID),
         tenant: invocation.header(wire::TENANT_ID),

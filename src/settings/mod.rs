@@ -24,6 +24,15 @@ pub use vars::{Alias, VARS, Var};
 pub const PREFIX: &str = "STREAMGATE_";
 /// What the variables of AWS Lambda Web Adapter start with; those that we know are aliases.
 const WEB_ADAPTER_PREFIX: &str = "AWS_LWA_";
+/// Its older names without a prefix, which are aliases too; `HOST` and `PORT` are used by others as well, and are no sign
+/// of it.
+const WEB_ADAPTER_BARE: [&str; 5] = [
+    "ASYNC_INIT",
+    "READINESS_CHECK_PATH",
+    "READINESS_CHECK_PORT",
+    "READINESS_CHECK_PROTOCOL",
+    "REMOVE_BASE_PATH",
+];
 /// How many edits apart a known name may be to be named as the one that was meant.
 const NEAR: usize = 4;
 
@@ -312,19 +321,34 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, bad) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(
-                f,
-                "{separator}{}=`{}` is not valid: expected {}",
-                bad.variable,
-                bad.value.escape_debug(),
-                bad.expected
-            )?;
+            write!(f, "{separator}{bad}")?;
         }
         Ok(())
     }
 }
 
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}=`{}` is not valid: expected {}",
+            self.variable,
+            self.value.escape_debug(),
+            self.expected
+        )
+    }
+}
+
 impl std::error::Error for SettingsError {}
+
+/// All that is wrong with the variables, a text for each thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What keeps the adapter from starting.
+    pub errors: Vec<String>,
+    /// What it would start with all the same.
+    pub warnings: Vec<String>,
+}
 
 /// The variables of one process, read once. The stub hands its own over, so there may be two of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -411,6 +435,34 @@ impl Environment {
         Ok(settings)
     }
 
+    /// Looks at the variables as [`Environment::settings`] does, and for those of which another name of the same setting
+    /// goes first.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        let errors = match self.settings() {
+            Ok(_) => Vec::new(),
+            Err(SettingsError(bad)) => bad.iter().map(ToString::to_string).collect(),
+        };
+        let mut warnings = self.unknown_names();
+        for var in VARS {
+            let own = format!("{PREFIX}{}", var.name);
+            let Some(first) = self.setting(&own) else {
+                continue;
+            };
+            // Others may differ with reason: Lambda sets its own, and the app keeps its own `PORT`.
+            let moved = var.aliases.iter().map(|alias| alias.name);
+            warnings.extend(
+                moved
+                    .filter(|name| name.starts_with(WEB_ADAPTER_PREFIX))
+                    .filter(|name| self.setting(name).is_some_and(|value| value != first))
+                    .map(|name| {
+                        format!("{name} has no effect: {own} is the same setting, and goes first")
+                    }),
+            );
+        }
+        Check { errors, warnings }
+    }
+
     /// A setting's value, as text that is not blank.
     fn setting(&self, name: &str) -> Option<Cow<'_, str>> {
         self.get(name)
@@ -423,9 +475,10 @@ impl Environment {
     fn keep_web_adapter_default(&self, settings: &mut Settings) {
         let set = |name: &str| self.setting(name).is_some();
         let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
-        let moved = self
-            .iter()
-            .any(|(name, _)| name.to_string_lossy().starts_with(WEB_ADAPTER_PREFIX));
+        let moved = self.iter().any(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with(WEB_ADAPTER_PREFIX) || WEB_ADAPTER_BARE.contains(&&*name)
+        });
         if moved && !has_mode {
             settings.invoke_mode = InvokeMode::Buffered;
         }
@@ -522,6 +575,18 @@ mod tests {
     }
 
     #[test]
+    fn web_adapters_readiness_timeout_may_be_none() {
+        let timeout = |value: &str| {
+            let set = settings(&[("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", value)]);
+            set.unwrap().readiness.timeout
+        };
+        assert_eq!(timeout("2.5"), Duration::from_millis(2_500));
+        for unbounded in ["0", "-1"] {
+            assert_eq!(timeout(unbounded), Duration::from_mins(15));
+        }
+    }
+
+    #[test]
     fn every_bad_value_is_named_at_once_with_what_is_accepted() {
         let error = settings(&[
             ("AWS_LWA_PORT", "http"),
@@ -548,6 +613,31 @@ mod tests {
         assert_eq!(
             odd.warnings,
             [r"unknown setting STREAMGATE_\r\nXYZZY has no effect"]
+        );
+    }
+
+    #[test]
+    fn a_check_tells_errors_and_warnings_together() {
+        let environment: Environment = [
+            ("STREAMGATE_PORT", "http"),
+            ("AWS_LWA_PORT", "8080"),
+            ("STREAMGATE_HOST", "localhost"),
+            ("AWS_LWA_HOST", "localhost"),
+            ("STREAMGATE_XYZZY", "1"),
+        ]
+        .into_iter()
+        .collect();
+        let check = environment.check();
+        assert_eq!(
+            check.errors,
+            ["STREAMGATE_PORT=`http` is not valid: expected a port number from 1 to 65535"]
+        );
+        assert_eq!(
+            check.warnings,
+            [
+                "unknown setting STREAMGATE_XYZZY has no effect",
+                "AWS_LWA_PORT has no effect: STREAMGATE_PORT is the same setting, and goes first"
+            ]
         );
     }
 
@@ -579,6 +669,31 @@ mod tests {
             mode(&[("AWS_LWA_PORT", "3000"), ("STREAMGATE_INVOKE_MODE", "auto")]),
             InvokeMode::Auto
         );
-        assert_eq!(mode(&[("PORT", "3000")]), InvokeMode::Auto);
+        for name in WEB_ADAPTER_BARE {
+            let value = VALUES.iter().find(|(known, _)| *known == name).unwrap().1;
+            assert_eq!(mode(&[(name, value)]), InvokeMode::Buffered, "{name}");
+        }
+        assert_eq!(
+            mode(&[("PORT", "3000"), ("HOST", "0.0.0.0")]),
+            InvokeMode::Auto
+        );
+    }
+
+    const VALUES: [(&str, &str); 5] = [
+        ("ASYNC_INIT", "true"),
+        ("READINESS_CHECK_PATH", "/up"),
+        ("READINESS_CHECK_PORT", "81"),
+        ("READINESS_CHECK_PROTOCOL", "tcp"),
+        ("REMOVE_BASE_PATH", "/api"),
+    ];
+
+    #[test]
+    fn web_adapters_names_without_a_prefix_are_understood() {
+        let settings = settings(&VALUES).unwrap();
+        let readiness = &settings.readiness;
+        assert_eq!((readiness.path.as_str(), readiness.port), ("/up", Some(81)));
+        assert_eq!(readiness.protocol, Protocol::Tcp);
+        assert_eq!(settings.async_init, AsyncInit::Always);
+        assert_eq!(settings.base_path.as_deref(), Some("/api"));
     }
 }

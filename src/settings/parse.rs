@@ -90,6 +90,19 @@ pub(super) fn duration(value: &str) -> Result<Duration, Expected> {
     Ok(Duration::from_millis(millis) + Duration::from_micros(thousandths * unit_ms))
 }
 
+/// Seconds as AWS Lambda Web Adapter takes them: none, or fewer, are no bound, for which the longest time that Lambda
+/// gives to anything stands here.
+pub(super) fn seconds_or_unbounded(value: &str) -> Result<Duration, Expected> {
+    let (is_negative, digits) = match value.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, value),
+    };
+    match duration(digits)? {
+        seconds if is_negative || seconds.is_zero() => Ok(Duration::from_mins(15)),
+        seconds => Ok(seconds),
+    }
+}
+
 /// A duration, or `off`.
 pub(super) fn duration_or_off(value: &str) -> Result<Option<Duration>, Expected> {
     if value.eq_ignore_ascii_case("off") {

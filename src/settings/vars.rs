@@ -77,7 +77,10 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "READINESS_PATH",
-        aliases: &[alias("AWS_LWA_READINESS_CHECK_PATH")],
+        aliases: &[
+            alias("AWS_LWA_READINESS_CHECK_PATH"),
+            alias("READINESS_CHECK_PATH"),
+        ],
         default: "/",
         help: "Path that is fetched until the app answers with a healthy status.",
         is_secret: false,
@@ -85,7 +88,10 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "READINESS_PORT",
-        aliases: &[alias("AWS_LWA_READINESS_CHECK_PORT")],
+        aliases: &[
+            alias("AWS_LWA_READINESS_CHECK_PORT"),
+            alias("READINESS_CHECK_PORT"),
+        ],
         default: "the app's port",
         help: "Port for the readiness check, where it is not the app's.",
         is_secret: false,
@@ -93,7 +99,10 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "READINESS_PROTOCOL",
-        aliases: &[alias("AWS_LWA_READINESS_CHECK_PROTOCOL")],
+        aliases: &[
+            alias("AWS_LWA_READINESS_CHECK_PROTOCOL"),
+            alias("READINESS_CHECK_PROTOCOL"),
+        ],
         default: "http",
         help: "`http`: a healthy answer on the path; `tcp`: a connection is enough.",
         is_secret: false,
@@ -115,7 +124,12 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "READINESS_TIMEOUT",
-        aliases: &[],
+        aliases: &[Alias {
+            name: "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS",
+            set: Some(|s, v| {
+                parse::seconds_or_unbounded(v).map(|timeout| s.readiness.timeout = timeout)
+            }),
+        }],
         default: "60s",
         help: "How long the app may take to become ready before its start counts as failed.",
         is_secret: false,
@@ -123,7 +137,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "ASYNC_INIT",
-        aliases: &[alias("AWS_LWA_ASYNC_INIT")],
+        aliases: &[alias("AWS_LWA_ASYNC_INIT"), alias("ASYNC_INIT")],
         default: "auto",
         help: "Whether an app that is not ready 9 s after the start is waited for by the first invocation and no longer \
                by the init phase, which Lambda ends at 10 s: `true`, `false`, or `auto`: only where there is that limit, \
@@ -151,7 +165,7 @@ pub const VARS: &[Var] = &[
     Var {
         name: "INVOKE_MODE",
         aliases: &[alias("AWS_LWA_INVOKE_MODE")],
-        default: "auto; buffered where another AWS_LWA_* variable is set and no mode is",
+        default: "auto; buffered where another variable of AWS Lambda Web Adapter is set and no mode is",
         help: "`auto` and `response_stream`: replies to a function URL are streamed, which its invoke mode must be \
                set for; `buffered`: they are sent whole.",
         is_secret: false,
@@ -159,7 +173,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "BASE_PATH",
-        aliases: &[alias("AWS_LWA_REMOVE_BASE_PATH")],
+        aliases: &[alias("AWS_LWA_REMOVE_BASE_PATH"), alias("REMOVE_BASE_PATH")],
         default: "none",
         help: "Path that is taken off every request's path, once and at the end of a segment. The app finds it in \
                `X-Forwarded-Prefix`.",
@@ -293,7 +307,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "SNAPSTART_BEFORE_PATH",
-        aliases: &[],
+        aliases: &[alias("AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH")],
         default: "none",
         help: "SnapStart: path that is POSTed to the app before the snapshot, with the secret of events. Any status but \
                2xx fails the init. A client's request to it gets 403.",
@@ -302,7 +316,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "SNAPSTART_AFTER_PATH",
-        aliases: &[],
+        aliases: &[alias("AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH")],
         default: "none",
         help: "The same, after each restore. The app then has to be ready within 9 s.",
         is_secret: false,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Connections that are kept for the next request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
@@ -14,12 +14,15 @@ pub(super) const APP_IDLE_LIMIT: Duration = Duration::from_secs(4);
 
 /// Connections that are kept, the last one on top.
 #[derive(Default)]
-pub(super) struct Idle(RefCell<Vec<(SystemTime, Box<Connection>)>>);
+pub(super) struct Idle {
+    kept: RefCell<Vec<(SystemTime, Box<Connection>)>>,
+    clearings: Cell<u64>,
+}
 
 impl Idle {
     pub(super) fn keep(&self, connection: Box<Connection>) {
         let kept = (SystemTime::now(), connection);
-        self.0.borrow_mut().push(kept);
+        self.kept.borrow_mut().push(kept);
     }
 
     /// A connection whose peer has not closed it. The peer may have done so while the environment was frozen, so the
@@ -27,11 +30,11 @@ impl Idle {
     pub(super) async fn take(&self, limit: Option<Duration>) -> Option<Box<Connection>> {
         if let Some(limit) = limit {
             let now = SystemTime::now();
-            let mut kept = self.0.borrow_mut();
+            let mut kept = self.kept.borrow_mut();
             kept.retain(|(since, _)| is_fresh(*since, now, limit));
         }
         loop {
-            let (_, mut connection) = self.0.borrow_mut().pop()?;
+            let (_, mut connection) = self.kept.borrow_mut().pop()?;
             if poll_fn(|context| Poll::Ready(connection.poll_ready(context).is_ready())).await {
                 return Some(connection);
             }
@@ -40,7 +43,13 @@ impl Idle {
 
     /// Closes all.
     pub(super) fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.kept.borrow_mut().clear();
+        self.clearings.set(self.clearings.get() + 1);
+    }
+
+    /// How often all were closed. A connection that was taken before the last time is one of a peer that is no more.
+    pub(super) fn clearings(&self) -> u64 {
+        self.clearings.get()
     }
 }
 

@@ -129,14 +129,16 @@ impl Client {
             return self.send_anew(request).await;
         };
         let copy = if again { copy(&request) } else { None };
+        let clearings = self.idle.clearings();
         let first = match self.exchange(&mut kept, request).await {
             Ok(answer) => return Ok(self.response(kept, answer)),
             Err(error) => error,
         };
         match copy {
             // The app may close a connection in the moment in which it is used; it has answered nothing, so it is asked
-            // again, on a connection of which that cannot be said.
-            Some(copy) if !kept.is_answered() => {
+            // again, on a connection of which that cannot be said. Not so an app in the place of the one that was asked: if
+            // that one ended of the request, this one would too.
+            Some(copy) if !kept.is_answered() && self.idle.clearings() == clearings => {
                 drop(kept);
                 let first = crate::logging::chain(&first);
                 tracing::debug!(error = first, "sending a request again");
@@ -214,7 +216,7 @@ impl Client {
         }
     }
 
-    /// Closes the connections that are kept.
+    /// Closes the connections that are kept: the peer is another one from now on.
     pub(crate) fn forget_idle(&self) {
         self.idle.clear();
     }
@@ -232,3 +234,6 @@ fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     *copy.headers_mut() = request.headers().clone();
     Some(copy)
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,7 +179,8 @@ pub(crate) struct Cli {
 const USAGE: &str = "streamgate-local [OPTIONS] -- COMMAND...
        streamgate-local --adapter RUNTIME [OPTIONS]
        streamgate-local --image-attach [OPTIONS] -- COMMAND...
-       streamgate-local --zip DIR --handler HANDLER [--os-only] [OPTIONS]";
+       streamgate-local --zip DIR --handler HANDLER [--os-only] [OPTIONS]
+       streamgate-local doctor PATH [OPTIONS]";
 
 /// A command line whose options do not make a function.
 #[derive(Debug, thiserror::Error)]

@@ -92,7 +92,7 @@ pub use invoke::Reply;
 pub use journal::{Access, AccessEnd, Answered, Called, Entry, InitPhase, Journal, LogSource, LogStream};
 pub use output::ProcessOutput;
 pub use replies::Replies;
-pub use sandbox::SandboxError;
+pub use sandbox::{SandboxError, find_adapter};
 pub use settings::{
     AtLimit, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit, UnknownFront,
     UnknownInvokeMode, ZipRuntime,

@@ -2,6 +2,7 @@
 //! `streamgate-local`: a web app or a custom runtime behind a local Lambda.
 
 mod cli;
+mod doctor;
 mod send;
 
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == doctor::NAME) {
+        return doctor::run(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -78,6 +83,10 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
     let event = cli.event.as_deref().map(send::read).transpose()?;
     let json = cli.json;
     let settings = cli.into_settings()?;
+    // Before anything is started that could write to it.
+    let event = event
+        .map(|event| send::claim_output().map(|output| (event, output)))
+        .transpose()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -86,9 +95,9 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let emulator = Emulator::start(settings).await?;
-        let outcome = if let Some(event) = event {
+        let outcome = if let Some((event, mut output)) = event {
             tokio::select! {
-                outcome = send::send(&emulator, event) => outcome.map(|()| ExitCode::SUCCESS),
+                outcome = send::send(&emulator, event, &mut output) => outcome.map(|()| ExitCode::SUCCESS),
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {

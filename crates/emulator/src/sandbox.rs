@@ -13,6 +13,8 @@ mod place;
 mod process;
 mod variables;
 
+pub use layout::find_adapter;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `--event`: one invocation, its raw result on standard output.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use streamgate_emulator::{Emulator, Reply};
@@ -22,20 +24,30 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RunError> {
     })
 }
 
-/// Sends the event and resolves when the environment is done with it.
-pub(crate) async fn send(emulator: &Emulator, event: Vec<u8>) -> Result<(), RunError> {
+/// Standard output for the result alone: whatever app and adapter print there goes to standard error from now on.
+pub(crate) fn claim_output() -> Result<File, RunError> {
+    let own = std::io::stdout().as_fd().try_clone_to_owned();
+    let own = own.map_err(RunError::Output)?;
+    rustix::stdio::dup2_stdout(std::io::stderr())
+        .map_err(|error| RunError::Output(error.into()))?;
+    Ok(own.into())
+}
+
+/// Sends the event, writes the result and resolves when the environment is done with it.
+pub(crate) async fn send(
+    emulator: &Emulator,
+    event: Vec<u8>,
+    output: &mut File,
+) -> Result<(), RunError> {
     let mut reply = emulator.invoke(event).await.map_err(RunError::Function)?;
-    let printed = print(&mut reply).await;
+    let printed = print(&mut reply, output).await;
     reply.settled().await;
     printed
 }
 
-async fn print(reply: &mut Reply) -> Result<(), RunError> {
+async fn print(reply: &mut Reply, output: &mut File) -> Result<(), RunError> {
     while let Some(piece) = reply.next().await.map_err(RunError::Function)? {
-        let mut out = std::io::stdout().lock();
-        out.write_all(&piece)
-            .and_then(|()| out.flush())
-            .map_err(RunError::Output)?;
+        output.write_all(&piece).map_err(RunError::Output)?;
     }
     Ok(())
 }

@@ -209,6 +209,29 @@ fn an_event_from_a_file_gives_the_raw_result_and_ends() {
 }
 
 #[test]
+fn what_an_app_prints_is_no_part_of_the_result_of_an_event() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), b"{}").expect("it can be written");
+    let output = Command::new(PROGRAM)
+        .args(["--image-attach", "--opt", env!("CARGO_TARGET_TMPDIR")])
+        .arg("--event")
+        .arg(file.path())
+        .args([
+            "--",
+            "sh",
+            "-c",
+            "echo chatter; exec python3 \"$0\"",
+            RUNTIME,
+        ])
+        .output()
+        .expect("the binary runs");
+    let (status, log) = error_of(&output);
+    assert_eq!(status, Some(0), "{log}");
+    assert_eq!(output.stdout, b"{}");
+    assert!(log.contains("chatter"), "{log}");
+}
+
+#[test]
 fn an_event_that_is_answered_with_a_stream_gives_prelude_and_payload() {
     let event = br#"{"rawPath":"/"}"#;
     let output = send_event(event, false);

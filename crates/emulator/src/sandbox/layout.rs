@@ -55,7 +55,11 @@ fn file_name(path: &Path) -> String {
 }
 
 /// The adapter: as given, else beside this program, else on `PATH`.
-pub(super) fn find_adapter(given: Option<&Path>) -> Result<PathBuf, SandboxError> {
+///
+/// # Errors
+///
+/// It is in none of these places, or is no executable file.
+pub fn find_adapter(given: Option<&Path>) -> Result<PathBuf, SandboxError> {
     if let Some(path) = given {
         return executable("--adapter", path);
     }

@@ -18,8 +18,10 @@ pub(crate) struct Tally {
     impossible: u64,
     /// Ids that the app never had.
     lost: u64,
-    /// Ids that the app had more than once.
-    doubled: u64,
+    /// Requests that the app had more than once.
+    doubled: Vec<String>,
+    /// What the app's faults were answered with, by id.
+    told: BTreeMap<u64, String>,
     /// Ids of requests that the app resets without a byte of an answer. The adapter asks once more where that happens on a
     /// kept connection.
     may_be_asked_again: BTreeSet<u64>,
@@ -30,6 +32,12 @@ impl Tally {
     pub(crate) fn answered(&mut self, id: u64, step: Step, is_own: bool, response: &Response) {
         if matches!(step, Step::Fault(Fault::Reset)) {
             self.may_be_asked_again.insert(id);
+        }
+        if matches!(step, Step::Fault(_)) {
+            let body = response.body();
+            let text = String::from_utf8_lossy(&body);
+            let text: String = text.chars().take(200).collect();
+            self.told.insert(id, format!("{step:?} {text}"));
         }
         let status = response.status();
         let (kind, is_well) = match step {
@@ -71,7 +79,13 @@ impl Tally {
             match times {
                 0 | 1 => {}
                 2 if self.may_be_asked_again.contains(&id) => self.asked_again += 1,
-                _ => self.doubled += 1,
+                _ => {
+                    let told = self
+                        .told
+                        .get(&id)
+                        .map_or("no fault of the app", String::as_str);
+                    self.doubled.push(format!("{id}, {times} times: {told}"));
+                }
             }
         }
     }
@@ -83,7 +97,7 @@ impl Tally {
         println!(
             "lost {}, doubled {}, crossed {}; asked again after a reset {}",
             self.lost,
-            self.doubled,
+            self.doubled.len(),
             self.crossed.len(),
             self.asked_again
         );
@@ -95,8 +109,9 @@ impl Tally {
         if self.lost > 0 {
             wrong.push(format!("{} requests never reached the app", self.lost));
         }
-        if self.doubled > 0 {
-            wrong.push(format!("{} requests reached the app twice", self.doubled));
+        if !self.doubled.is_empty() {
+            let which = self.doubled.join("; ");
+            wrong.push(format!("requests reached the app more than once: {which}"));
         }
         if let Some(first) = self.crossed.first() {
             wrong.push(format!("an answer is another's, or cut: {first}"));
