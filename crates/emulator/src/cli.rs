@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    AtLimit, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode,
-    Journal, Settings, Shape, ZipRuntime,
+    AtLimit, Bandwidth, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind,
+    InvokeMode, Journal, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -90,6 +90,10 @@ pub(crate) struct Cli {
     /// Cut the client's transfer where a stream ends with error trailers; the service ends it cleanly
     #[arg(long)]
     cut_broken_streams: bool,
+
+    /// How fast streams are: real (6 MB at full speed, then 2 MB/s, as on the service) or off
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    bandwidth: Bandwidth,
 
     /// The function's timeout in seconds; fractions such as 0.5 are fine
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
@@ -237,6 +241,7 @@ impl Cli {
             } else {
                 BrokenStreams::EndCleanly
             },
+            bandwidth: self.bandwidth,
             timeout: self.timeout,
             memory_mb: self.memory,
             max_environments: self.max_environments,

@@ -67,6 +67,8 @@ impl Environment {
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
+        let is_reported = phase == InitPhase::Init
+            && (sandbox.snapstart || place.initialization == Initialization::Provisioned);
         let shared = Arc::new(Shared::new(&sandbox, &place));
         let apis = tokio::spawn(api::serve(listener, Arc::clone(&shared)));
         let generation = Generation::new(&sandbox, &place);
@@ -85,11 +87,14 @@ impl Environment {
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
-                environment.journal().write(&Entry::InitDone { duration });
+                environment.journal().write(&Entry::InitDone {
+                    duration,
+                    reported: is_reported,
+                });
                 if environment.shared.has_restore() {
                     return environment.restore().await;
                 }
-                let told = Some(duration).filter(|_| phase == InitPhase::Init);
+                let told = Some(duration).filter(|_| phase == InitPhase::Init && !is_reported);
                 *environment.init() = told;
                 return Ok(environment);
             }

@@ -35,6 +35,8 @@ pub enum Entry {
     InitDone {
         /// From the start of the first process.
         duration: Duration,
+        /// Whether the service tells of it, too: where init is not part of a request.
+        reported: bool,
     },
     /// Init did not end well.
     InitFailed {
@@ -90,6 +92,11 @@ pub enum Entry {
         request_id: String,
         /// The decoded trailers.
         error: ReportedError,
+    },
+    /// A stream is beyond what goes at full speed.
+    Paced {
+        /// Its request id.
+        request_id: String,
     },
     /// A call to one of the APIs was refused.
     Refused {

@@ -41,6 +41,7 @@
 //! | `environment` | init, invoke, shutdown; `state` says which call is allowed when |
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
+//! | `pace` | how fast a stream goes, and how long it may be |
 //! | `sandbox` | programs, variables, processes |
 //! | `journal` | the emulator's own log |
 
@@ -55,6 +56,7 @@ mod front;
 mod invocation;
 mod invoke;
 mod journal;
+mod pace;
 mod pool;
 mod replies;
 mod reply;
@@ -82,8 +84,8 @@ pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
 pub use replies::Replies;
 pub use sandbox::SandboxError;
 pub use settings::{
-    AtLimit, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit, UnknownFront,
-    UnknownInvokeMode, ZipRuntime,
+    AtLimit, Bandwidth, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit,
+    UnknownBandwidth, UnknownFront, UnknownInvokeMode, ZipRuntime,
 };
 
 use front::Front;

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use crate::faults::FaultScript;
 use crate::journal::Journal;
 use crate::replies::Tally;
-use crate::settings::{Settings, Shape, ZipRuntime};
+use crate::settings::{Bandwidth, FrontKind, Settings, Shape, ZipRuntime};
 
 /// Why the programs of a function could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,8 @@ pub(crate) struct Sandbox {
     pub(crate) handler: String,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u32,
+    pub(crate) bandwidth: Bandwidth,
+    pub(crate) front: FrontKind,
     /// How many invocations may be open at once.
     pub(crate) concurrency: usize,
     /// Whether processes stand still between invocations.
@@ -194,6 +196,8 @@ impl Sandbox {
             },
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
+            bandwidth: settings.bandwidth,
+            front: settings.front,
             concurrency: settings.concurrency.get().into(),
             freezes: settings.freeze,
             snapstart: settings.snapstart,

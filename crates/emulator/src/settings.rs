@@ -5,6 +5,7 @@
 //! [`Emulator`](crate::Emulator) from them is what checks paths and opens ports.
 
 mod at_limit;
+mod bandwidth;
 mod front_kind;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use at_limit::{AtLimit, UnknownAtLimit};
+pub use bandwidth::{Bandwidth, UnknownBandwidth};
 pub use front_kind::{FrontKind, UnknownFront};
 
 use crate::faults::FaultScript;
@@ -125,6 +127,8 @@ pub struct Settings {
     pub invoke_mode: InvokeMode,
     /// What a client sees of a stream that ended with error trailers.
     pub broken_streams: BrokenStreams,
+    /// How fast streamed responses are.
+    pub bandwidth: Bandwidth,
     /// The function's timeout.
     pub timeout: Duration,
     /// The function's memory size in MB; told to the function, not enforced.
@@ -186,6 +190,7 @@ impl Settings {
             runtime_api_port: 0,
             invoke_mode: InvokeMode::ResponseStream,
             broken_streams: BrokenStreams::default(),
+            bandwidth: Bandwidth::default(),
             timeout: Duration::from_mins(1),
             memory_mb: 128,
             max_environments: MAX_ENVIRONMENTS,

@@ -28,14 +28,22 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Lines that the service writes, too.
+impl Entry {
+    fn init(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InitStart { runtime } => write!(f, "INIT_START Runtime: {runtime}"),
-            Self::ExtensionRegistered { name, detail } => {
-                write!(f, "EXTENSION\tName: {name}\tState: Registered\t{detail}")
-            }
-            Self::InitDone { duration } => write!(
+            Self::InitDone {
+                duration,
+                reported: true,
+            } => write!(
+                f,
+                "INIT_REPORT Init Duration: {} ms\tPhase: init",
+                report_millis(*duration)
+            ),
+            Self::InitDone {
+                duration,
+                reported: false,
+            } => write!(
                 f,
                 "INIT_DONE Init Duration: {} ms",
                 report_millis(*duration)
@@ -47,14 +55,16 @@ impl fmt::Display for Entry {
                 message,
             } => write!(
                 f,
-                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n  {message}",
-                report_millis(*duration)
+                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{}\n  {message}",
+                report_millis(*duration),
+                bad_end(error_type)
             ),
-            Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
-            Self::Start { request_id } => {
-                write!(f, "START RequestId: {request_id} Version: $LATEST")
-            }
-            Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Report {
                 request_id,
                 duration,
@@ -73,18 +83,40 @@ impl fmt::Display for Entry {
                 if let Some(init) = init {
                     write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
                 }
-                match status.as_deref() {
+                match status {
                     None => Ok(()),
-                    Some("timeout") => write!(f, "\tStatus: timeout"),
-                    Some(error_type) => write!(f, "\tStatus: error\tError Type: {error_type}"),
+                    Some(status) => write!(f, "\t{}", bad_end(status)),
                 }
             }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitStart { runtime } => write!(f, "INIT_START Runtime: {runtime}"),
+            Self::ExtensionRegistered { name, detail } => {
+                write!(f, "EXTENSION\tName: {name}\tState: Registered\t{detail}")
+            }
+            Self::InitDone { .. } | Self::InitFailed { .. } => self.init(f),
+            Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
+            Self::Start { request_id } => {
+                write!(f, "START RequestId: {request_id} Version: $LATEST")
+            }
+            Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
+            Self::Report { .. } => self.report(f),
             Self::InvocationFailed { request_id, error } => {
                 write!(f, "ERROR RequestId: {request_id} {}", error.line())
             }
             Self::StreamError { request_id, error } => write!(
                 f,
                 "ERROR RequestId: {request_id} the stream ended with error trailers, which the client of a function URL does not see: {error}"
+            ),
+            Self::Paced { request_id } => write!(
+                f,
+                "PACED RequestId: {request_id} goes on at 2 MB/s, as on the service; --bandwidth off does not"
             ),
             Self::Refused {
                 call,
@@ -129,6 +161,14 @@ impl fmt::Display for Entry {
             Self::Killed { process, reason } => write!(f, "SIGKILL {process}: {reason}"),
             Self::Access(access) => access.fmt(f),
         }
+    }
+}
+
+/// How a phase ended, if not well.
+fn bad_end(status: &str) -> String {
+    match status {
+        "timeout" | "Sandbox.Timeout" => "Status: timeout".to_owned(),
+        error_type => format!("Status: error\tError Type: {error_type}"),
     }
 }
 
