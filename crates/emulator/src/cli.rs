@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use streamgate_emulator::{
     AtLimit, Bandwidth, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind,
-    InvokeMode, Journal, Settings, Shape, ZipRuntime,
+    InvokeMode, Journal, MemoryLimit, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -99,9 +99,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     timeout: Duration,
 
-    /// The function's memory size in MB, told to the function but not enforced
-    #[arg(long, value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(128..=10_240))]
-    memory: u32,
+    /// The function's memory size in MB; what uses more is killed (Linux) [default: 128, and nothing is killed]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory: Option<u32>,
 
     /// Stop every process of the environment (SIGSTOP) between invocations, as the service does (Linux)
     #[arg(long)]
@@ -243,7 +243,12 @@ impl Cli {
             },
             bandwidth: self.bandwidth,
             timeout: self.timeout,
-            memory_mb: self.memory,
+            // Most web apps outgrow Lambda's default, which nobody has asked for here.
+            memory_mb: self.memory.unwrap_or(128),
+            memory_limit: match self.memory {
+                Some(_) => MemoryLimit::Enforced,
+                None => MemoryLimit::Told,
+            },
             max_environments: self.max_environments,
             at_limit: self.at_limit,
             provisioned: self.provisioned,

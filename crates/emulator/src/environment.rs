@@ -39,7 +39,7 @@ pub(crate) struct Environment {
     sandbox: Arc<Sandbox>,
     place: Arc<Place>,
     shared: Arc<Shared>,
-    generation: Generation,
+    generation: Arc<Generation>,
     apis: tokio::task::JoinHandle<Infallible>,
     /// How long init took, until a REPORT line has told it.
     init: Mutex<Option<Duration>>,
@@ -146,6 +146,7 @@ impl Environment {
     /// Extensions first, and the runtime process only when all of them have registered
     /// (source: RIE `internal/lambda/rapid/handlers.go`, doInit).
     async fn initialize(&self) -> Result<(), Fault> {
+        let _working = self.generation.working();
         for program in &self.sandbox.extensions {
             self.shared
                 .apply_always(|state| state.expect_extension(&program.name));
@@ -217,6 +218,7 @@ impl Environment {
     /// After a drop the invocation stays open; only [`Environment::stop`] makes sense then.
     pub(crate) async fn invoke(&self, invocation: Invocation, began: Instant) -> Result<(), Fault> {
         let request_id = invocation.request_id.to_string();
+        let _working = self.generation.working();
         let deadline = began + self.sandbox.timeout;
         let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
         self.journal().write(&Entry::Start {
@@ -250,14 +252,17 @@ impl Environment {
             self.shared
                 .apply_always(|state| state.end_invocation(sequence));
         }
+        let duration = began.elapsed();
         self.journal().write(&Entry::End {
             request_id: request_id.clone(),
         });
         let init = self.init().take();
+        let max_memory_mb = self.generation.max_memory_mb().await;
         self.journal().write(&Entry::Report {
             request_id,
-            duration: began.elapsed(),
+            duration,
             memory_mb: self.sandbox.memory_mb,
+            max_memory_mb,
             init,
             status: outcome.as_ref().err().map(|fault| {
                 if fault.is_timeout() {

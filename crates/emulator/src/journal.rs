@@ -74,6 +74,8 @@ pub enum Entry {
         duration: Duration,
         /// The function's memory size in MB.
         memory_mb: u32,
+        /// The most that the environment has used so far in MB, where that can be known.
+        max_memory_mb: Option<u64>,
         /// How long init took, if this is the first invocation after it.
         init: Option<Duration>,
         /// `timeout`, or an error type.

@@ -84,8 +84,8 @@ pub use journal::{Access, AccessEnd, Entry, InitPhase, Journal};
 pub use replies::Replies;
 pub use sandbox::SandboxError;
 pub use settings::{
-    AtLimit, Bandwidth, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit,
-    UnknownBandwidth, UnknownFront, UnknownInvokeMode, ZipRuntime,
+    AtLimit, Bandwidth, BrokenStreams, FrontKind, InvokeMode, MemoryLimit, Settings, Shape,
+    UnknownAtLimit, UnknownBandwidth, UnknownFront, UnknownInvokeMode, ZipRuntime,
 };
 
 use front::Front;

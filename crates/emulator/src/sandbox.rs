@@ -6,8 +6,10 @@
 
 mod census;
 mod credentials;
+mod files;
 mod freeze;
 mod layout;
+mod memory;
 mod orphans;
 mod place;
 mod process;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use credentials::Credentials;
+use files::OpenFiles;
 pub(crate) use freeze::Freeze;
+pub(crate) use memory::Meter;
 pub(crate) use orphans::Orphans;
 use place::Ports;
 pub(crate) use place::{Initialization, Place};
@@ -29,7 +33,7 @@ use tempfile::TempDir;
 use crate::faults::FaultScript;
 use crate::journal::Journal;
 use crate::replies::Tally;
-use crate::settings::{Bandwidth, FrontKind, Settings, Shape, ZipRuntime};
+use crate::settings::{Bandwidth, FrontKind, MemoryLimit, Settings, Shape, ZipRuntime};
 
 /// Why the programs of a function could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +118,9 @@ pub(crate) struct Sandbox {
     pub(crate) handler: String,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u32,
+    /// Beyond which processes are killed, if at all.
+    memory_limit_mb: Option<u32>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) bandwidth: Bandwidth,
     pub(crate) front: FrontKind,
     /// How many invocations may be open at once.
@@ -126,6 +133,7 @@ pub(crate) struct Sandbox {
     settings: Settings,
     runtime: Command,
     ports: Ports,
+    files: OpenFiles,
     opt: Option<PathBuf>,
     _own_opt: Option<TempDir>,
 }
@@ -196,12 +204,20 @@ impl Sandbox {
             },
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
+            memory_limit_mb: match settings.memory_limit {
+                MemoryLimit::Enforced => Some(settings.memory_mb),
+                MemoryLimit::Told => None,
+            },
+            meter: Arc::default(),
             bandwidth: settings.bandwidth,
             front: settings.front,
             concurrency: settings.concurrency.get().into(),
             freezes: settings.freeze,
             snapstart: settings.snapstart,
             orphans: Arc::new(Orphans::new(settings.adopt_orphans)),
+            files: OpenFiles::enough_for(
+                u64::from(settings.max_environments.get()) * u64::from(settings.concurrency.get()),
+            ),
             settings,
             runtime,
             ports: Ports::new(),

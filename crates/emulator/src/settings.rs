@@ -102,6 +102,16 @@ pub enum BrokenStreams {
     Cut,
 }
 
+/// What the function's memory size does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// The function is told.
+    #[default]
+    Told,
+    /// Of an environment that uses more, the largest process is killed. Linux only.
+    Enforced,
+}
+
 /// Everything an [`Emulator`](crate::Emulator) is built from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -131,8 +141,10 @@ pub struct Settings {
     pub bandwidth: Bandwidth,
     /// The function's timeout.
     pub timeout: Duration,
-    /// The function's memory size in MB; told to the function, not enforced.
+    /// The function's memory size in MB.
     pub memory_mb: u32,
+    /// Whether it bounds anything.
+    pub memory_limit: MemoryLimit,
     /// How many environments there may be at once.
     pub max_environments: NonZeroU16,
     /// What becomes of a request when they are all busy.
@@ -193,6 +205,7 @@ impl Settings {
             bandwidth: Bandwidth::default(),
             timeout: Duration::from_mins(1),
             memory_mb: 128,
+            memory_limit: MemoryLimit::default(),
             max_environments: MAX_ENVIRONMENTS,
             at_limit: AtLimit::default(),
             provisioned: 0,

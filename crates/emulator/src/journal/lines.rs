@@ -69,6 +69,7 @@ impl Entry {
                 request_id,
                 duration,
                 memory_mb,
+                max_memory_mb,
                 init,
                 status,
             } => {
@@ -80,6 +81,9 @@ impl Entry {
                     "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB",
                     report_millis(*duration)
                 )?;
+                if let Some(used) = max_memory_mb {
+                    write!(f, "\tMax Memory Used: {used} MB")?;
+                }
                 if let Some(init) = init {
                     write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
                 }

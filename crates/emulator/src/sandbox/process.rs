@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::census::{self, Identity, Marks, Seen};
 use super::freeze::Frozen;
+use super::memory::Gauge;
 use super::orphans::Life;
 use super::{Place, Program, Sandbox};
 use crate::environment::Shared;
@@ -43,8 +44,9 @@ struct Process {
 /// The processes between one init and the next.
 #[derive(Debug)]
 pub(crate) struct Generation {
-    sandbox: Arc<Sandbox>,
-    place: Arc<Place>,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) place: Arc<Place>,
+    pub(super) gauge: Arc<Gauge>,
     life: Life,
     processes: Mutex<Vec<Process>>,
     /// Whom the last look at the system's processes found.
@@ -55,8 +57,9 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn new(sandbox: &Arc<Sandbox>, place: &Arc<Place>) -> Self {
-        Self {
+    pub(crate) fn new(sandbox: &Arc<Sandbox>, place: &Arc<Place>) -> Arc<Self> {
+        let generation = Arc::new(Self {
+            gauge: Arc::new(Gauge::new(sandbox.memory_limit_mb)),
             sandbox: Arc::clone(sandbox),
             place: Arc::clone(place),
             life: sandbox.orphans.life(),
@@ -64,7 +67,9 @@ impl Generation {
             known: Mutex::default(),
             frozen: Mutex::new(None),
             marker: format!("AWS_LAMBDA_RUNTIME_API={}", place.address).into_bytes(),
-        }
+        });
+        sandbox.meter.watch(&generation);
+        generation
     }
 
     pub(crate) fn spawn_extension(
@@ -78,7 +83,7 @@ impl Generation {
             .envs(&self.place.extension_variables)
             .current_dir("/");
         let name = program.name.clone();
-        let exit = move |status| Fault::ExtensionExit { name, status };
+        let exit = move |status, _| Fault::ExtensionExit { name, status };
         self.spawn(
             ProcessName::Extension(program.name.clone()),
             command,
@@ -101,13 +106,19 @@ impl Generation {
         if let Some(directory) = &runtime.directory {
             command.current_dir(directory);
         }
-        self.spawn(ProcessName::Runtime, command, shared, |status| {
-            Fault::RuntimeExit { status }
-        })
-        .map_err(|reason| Fault::RuntimeLaunch {
-            program: runtime.program.display().to_string(),
-            reason: reason.to_string(),
-        })
+        let limit = self.sandbox.memory_mb;
+        let exit = move |status, starved| {
+            if starved {
+                Fault::OutOfMemory(limit)
+            } else {
+                Fault::RuntimeExit { status }
+            }
+        };
+        self.spawn(ProcessName::Runtime, command, shared, exit)
+            .map_err(|reason| Fault::RuntimeLaunch {
+                program: runtime.program.display().to_string(),
+                reason: reason.to_string(),
+            })
     }
 
     fn spawn(
@@ -115,20 +126,23 @@ impl Generation {
         name: ProcessName,
         mut command: tokio::process::Command,
         shared: &Arc<Shared>,
-        exit: impl FnOnce(String) -> Fault + Send + 'static,
+        // Takes the status, and whether there was too little memory.
+        exit: impl FnOnce(String, bool) -> Fault + Send + 'static,
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
         let (mut child, pid) = self.sandbox.orphans.spawn(&mut command)?;
+        self.sandbox.files.restore(pid);
         let (exited, observer) = watch::channel(false);
         let (shared, orphans) = (Arc::clone(shared), Arc::clone(&self.sandbox.orphans));
+        let gauge = Arc::clone(&self.gauge);
         tokio::spawn(async move {
             let status = match child.wait().await {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
             };
             orphans.ended(pid);
-            shared.apply_always(|state| state.fail(exit(status)));
+            shared.apply_always(|state| state.fail(exit(status, gauge.has_killed(pid))));
             let _ = exited.send(true);
         });
         self.lock().push(Process {
@@ -149,9 +163,18 @@ impl Generation {
 
     /// Every process of this life that has not ended.
     pub(super) fn members(&self) -> Vec<Seen> {
+        self.marked(census::members)
+    }
+
+    /// Those of these processes that are of this life, as far as it shows without a look at their variables.
+    pub(super) fn members_of(&self, all: Vec<Seen>) -> Vec<Seen> {
+        self.marked(|marks| census::members_of(all, marks, |_| false))
+    }
+
+    fn marked(&self, find: impl FnOnce(&Marks<'_>) -> Vec<Seen>) -> Vec<Seen> {
         let started = pids(&self.lock());
         let mut known = lock(&self.known);
-        let members = census::members(&Marks {
+        let members = find(&Marks {
             started: &started,
             known: &known,
             variable: &self.marker,
