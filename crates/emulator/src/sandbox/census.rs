@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_process_is_read_whatever_its_program_is_called() {
-        let rest = "S 4 5 6 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 777 0 42";
+        let rest = "S 4 5 6 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 777 0 42 9";
         for name in ["sh", "a) S 9 9 9 (b", "two words", ""] {
             let parsed = Seen::parse(&format!("123 ({name}) {rest}\n"));
             let expected = Seen {
