@@ -50,7 +50,7 @@ fn an_app_that_uses_more_memory_than_there_is_is_killed() {
 fn without_the_option_nothing_is_killed_for_its_memory() {
     let local = Local::builder().start();
     let mut client = local.client();
-    client.send(&Request::get("/allocate?mb=200&for=500"));
+    client.send(&Request::get("/allocate?mb=200&for=1500"));
     assert_eq!(client.response().text(), "allocated");
     let report = local.program().stderr_line("REPORT RequestId: ");
     let used = report.split("Max Memory Used: ").nth(1).unwrap_or_default();

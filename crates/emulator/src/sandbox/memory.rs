@@ -3,8 +3,8 @@
 //!
 //! A limit of the system would be exact, but one on address space (`RLIMIT_AS`) breaks runtimes that reserve far more
 //! than they use, such as Node.js and Java, and cgroups are seldom ours to make. So the processes are looked at while
-//! the environment works. What several share counts once (PSS), as it does in a micro-VM. A peak between two looks is
-//! not seen.
+//! the environment works. What several share counts once (PSS), as it does in a micro-VM. A peak between two looks
+//! counts by each process's own high-water mark, so as if all had it at once, but what ended before a look is not seen.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,14 +24,18 @@ const MIB: u64 = 1024 * 1024;
 
 /// From one look to the next.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Of the time, looking takes one part in so many at most, however many processes there are.
+/// Of the time, looking takes one part in so many, however many processes there are.
 const SHARE: u32 = 20;
+/// But no longer goes by without a look.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Looks at all environments of a function.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     watched: Mutex<Vec<Weak<Generation>>>,
     work: Notify,
+    /// From the last look to the next.
+    pause: Mutex<Duration>,
 }
 
 impl Meter {
@@ -60,7 +64,9 @@ impl Meter {
             }
             let began = Instant::now();
             look(working).await;
-            tokio::time::sleep(INTERVAL.max(began.elapsed() * SHARE)).await;
+            let pause = (began.elapsed() * SHARE).clamp(INTERVAL, LONGEST);
+            *lock(&self.pause) = pause;
+            tokio::time::sleep(pause).await;
         }
     }
 }
@@ -83,8 +89,10 @@ pub(super) struct Gauge {
     /// In bytes.
     limit: Option<u64>,
     peak: AtomicU64,
-    /// Resident pages when it was last measured.
+    /// Resident pages when the shares were last read, and what they were.
     pages: AtomicU64,
+    used: AtomicU64,
+    looked_at: Mutex<Option<Instant>>,
     working: AtomicUsize,
     killed: Mutex<HashSet<Pid>>,
 }
@@ -95,6 +103,8 @@ impl Gauge {
             limit: limit_mb.map(|limit| u64::from(limit) * MIB),
             peak: AtomicU64::new(0),
             pages: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            looked_at: Mutex::new(None),
             working: AtomicUsize::new(0),
             killed: Mutex::default(),
         }
@@ -128,10 +138,12 @@ impl Generation {
         Working(&self.gauge)
     }
 
-    /// The most that the environment has used so far, in MB; looks at it if nobody has. `None` where it cannot be
-    /// known.
+    /// The most that the environment has used so far, in MB; looks at it if nobody has of late. `None` where it cannot
+    /// be known.
     pub(crate) async fn max_memory_mb(self: &Arc<Self>) -> Option<u64> {
-        if self.gauge.peak.load(Ordering::Relaxed) == 0 {
+        let pause = INTERVAL.max(*lock(&self.sandbox.meter.pause));
+        let is_old = lock(&self.gauge.looked_at).is_none_or(|at| at.elapsed() > pause);
+        if is_old {
             look(vec![Arc::clone(self)]).await;
         }
         let peak = self.gauge.peak.load(Ordering::Relaxed);
@@ -143,15 +155,20 @@ impl Generation {
     fn measure(&self, all: Vec<Seen>) {
         let members = self.members_of(all);
         let pages: u64 = members.iter().map(|seen| seen.pages).sum();
+        *lock(&self.gauge.looked_at) = Some(Instant::now());
+        let missed: u64 = members.iter().filter_map(missed).sum();
         // The share of each process is dear to know, and seldom much different if the pages are not.
         let before = self.gauge.pages.load(Ordering::Relaxed);
         if pages.abs_diff(before) * page_size() < MIB && before > 0 {
+            let used = self.gauge.used.load(Ordering::Relaxed);
+            self.gauge.peak.fetch_max(used + missed, Ordering::Relaxed);
             return;
         }
         let shares: Vec<(u64, &Seen)> = members.iter().map(|seen| (share(seen), seen)).collect();
         let used = shares.iter().map(|(bytes, _)| bytes).sum();
         self.gauge.pages.store(pages, Ordering::Relaxed);
-        self.gauge.peak.fetch_max(used, Ordering::Relaxed);
+        self.gauge.used.store(used, Ordering::Relaxed);
+        self.gauge.peak.fetch_max(used + missed, Ordering::Relaxed);
         if let Some(limit) = self.gauge.limit.filter(|limit| used > *limit)
             && let Some((_, largest)) = shares.iter().max_by_key(|(bytes, _)| bytes)
         {
@@ -176,14 +193,19 @@ fn share(seen: &Seen) -> u64 {
     let path = format!("/proc/{}/smaps_rollup", seen.pid);
     fs::read_to_string(path)
         .ok()
-        .and_then(|text| proportional(&text))
+        .and_then(|text| kilobytes(&text, "Pss:"))
         .unwrap_or(seen.pages * page_size())
 }
 
-fn proportional(smaps_rollup: &str) -> Option<u64> {
-    let line = smaps_rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:"))?;
+/// What a process had at its peak beyond what it has now.
+fn missed(seen: &Seen) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", seen.pid)).ok()?;
+    Some(kilobytes(&status, "VmHWM:")?.saturating_sub(kilobytes(&status, "VmRSS:")?))
+}
+
+/// A line such as `Pss:     171 kB`, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -203,7 +225,7 @@ mod tests {
     #[test]
     fn the_share_of_a_process_is_read() {
         let text = "5591-7ffe ---p 00000000 00:00 0 [rollup]\nRss:    1760 kB\nPss:     171 kB\nPss_Dirty: 9 kB\n";
-        assert_eq!(proportional(text), Some(171 * 1024));
-        assert_eq!(proportional(""), None);
+        assert_eq!(kilobytes(text, "Pss:"), Some(171 * 1024));
+        assert_eq!(kilobytes("", "Pss:"), None);
     }
 }
