@@ -13,6 +13,7 @@ mod memory;
 mod orphans;
 mod place;
 mod process;
+mod survey;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -28,6 +29,7 @@ pub(crate) use orphans::Orphans;
 use place::Ports;
 pub(crate) use place::{Initialization, Place};
 pub(crate) use process::{Generation, ProcessName};
+use survey::Surveyor;
 use tempfile::TempDir;
 
 use crate::faults::FaultScript;
@@ -130,6 +132,7 @@ pub(crate) struct Sandbox {
     /// Whether environments are made snapshots of, and restored.
     pub(crate) snapstart: bool,
     pub(crate) orphans: Arc<Orphans>,
+    surveyor: Surveyor,
     settings: Settings,
     runtime: Command,
     ports: Ports,
@@ -218,6 +221,7 @@ impl Sandbox {
             files: OpenFiles::enough_for(
                 u64::from(settings.max_environments.get()) * u64::from(settings.concurrency.get()),
             ),
+            surveyor: Surveyor::default(),
             settings,
             runtime,
             ports: Ports::new(),

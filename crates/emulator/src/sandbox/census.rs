@@ -7,7 +7,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 
 use rustix::process::{Pid, getpid};
 
@@ -112,7 +111,7 @@ pub(super) struct Marks<'a> {
 /// The living processes that belong to the environment.
 pub(super) fn members(marks: &Marks<'_>) -> Vec<Seen> {
     members_of(all(), marks, |pid| {
-        has_variable(Path::new(PROC), pid, marks.variable)
+        variable(pid, marks.variable).is_some_and(|found| found == marks.variable)
     })
 }
 
@@ -168,9 +167,13 @@ fn select(
     }
 }
 
-fn has_variable(proc: &Path, pid: Pid, variable: &[u8]) -> bool {
-    let environ = fs::read(proc.join(pid.as_raw_pid().to_string()).join("environ"));
-    environ.is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == variable))
+/// The first of a process's variables, as `NAME=VALUE`, that begins so.
+pub(super) fn variable(pid: Pid, start: &[u8]) -> Option<Vec<u8>> {
+    let environ = fs::read(format!("{PROC}/{pid}/environ")).ok()?;
+    environ
+        .split(|byte| *byte == 0)
+        .find(|one| one.starts_with(start))
+        .map(<[u8]>::to_vec)
 }
 
 /// The children of this process that have ended and wait to be waited for, and those that have not.

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -14,6 +15,7 @@ use super::census::{self, Identity, Marks, Seen};
 use super::freeze::Frozen;
 use super::memory::Gauge;
 use super::orphans::Life;
+use super::survey::MARKER;
 use super::{Place, Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
@@ -54,6 +56,8 @@ pub(crate) struct Generation {
     frozen: Mutex<Option<Frozen>>,
     /// In the environment of every process of this life, as `/proc` shows it; no two environments share it.
     marker: Vec<u8>,
+    /// Nothing of it was left when it was looked for last.
+    is_gone: AtomicBool,
 }
 
 impl Generation {
@@ -66,7 +70,8 @@ impl Generation {
             processes: Mutex::default(),
             known: Mutex::default(),
             frozen: Mutex::new(None),
-            marker: format!("AWS_LAMBDA_RUNTIME_API={}", place.address).into_bytes(),
+            marker: [MARKER, place.address.to_string().as_bytes()].concat(),
+            is_gone: AtomicBool::new(false),
         });
         sandbox.meter.watch(&generation);
         generation
@@ -217,14 +222,19 @@ impl Generation {
         }
     }
 
-    /// SIGKILL to all groups, and to whatever has left its group.
-    pub(crate) fn kill_all(&self) {
+    /// SIGKILL to all groups.
+    pub(crate) fn kill_groups(&self) {
         for process in self.lock().iter() {
             let _ = kill_process_group(process.pid, Signal::KILL);
         }
+    }
+
+    /// SIGKILL to all groups, and to whatever has left its group.
+    pub(crate) fn kill_all(&self) {
+        self.kill_groups();
         // On Lambda a process cannot outlive its micro-VM; here one could by leaving its group.
-        for seen in self.members() {
-            let _ = kill_process(seen.pid, Signal::KILL);
+        if !self.is_gone.load(Ordering::Relaxed) {
+            kill(&self.members());
         }
     }
 
@@ -238,10 +248,26 @@ impl Generation {
         for name in names {
             self.exited(&name).await;
         }
-        while !self.members().is_empty() {
-            self.kill_all();
+        while let Some(survey) = self.sandbox.surveyor.survey().await {
+            let left = self.marked(|marks| {
+                census::members_of(survey.all.clone(), marks, |pid| {
+                    survey.has(pid, &self.marker)
+                })
+            });
+            if left.is_empty() {
+                self.is_gone.store(true, Ordering::Relaxed);
+                return;
+            }
+            kill(&left);
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+    }
+}
+
+fn kill(processes: &[Seen]) {
+    for seen in processes {
+        // It may be gone already, which is what is wanted.
+        let _ = kill_process(seen.pid, Signal::KILL);
     }
 }
 
