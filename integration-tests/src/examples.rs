@@ -209,6 +209,8 @@ impl Example {
 fn local(package: &Path) -> Command {
     let mut command = Command::new(binaries::streamgate_local());
     command
+        // One app at a time is enough to start on a loaded machine.
+        .args(["--max-environments", "1", "--at-limit", "wait"])
         // As on Lambda, where nothing runs between two requests.
         .args(["--port", "0", "--freeze", "--adapter"])
         .arg(binaries::streamgate())
