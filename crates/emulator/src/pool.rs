@@ -34,7 +34,7 @@ pub(crate) const QUEUE: usize = 1024;
 /// How long an invocation waits for an environment whose runtime and extensions have answered but not asked for the
 /// next event. On the service the time between two requests of a client is longer than that of a poll; here it is not,
 /// and each request would begin a new environment.
-const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many environments there are, and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -219,7 +219,8 @@ fn an_init_that_takes_too_long_is_repeated_inside_the_next_invocation() {
     lambda.entry(|entry| matches!(entry, Entry::InitStart { .. }).then_some(()));
     answer(&lambda);
     assert_eq!(client.message().status, 200);
-    // That init is part of the invocation, and is not told by itself.
+    // That init is part of the invocation, which ends with the next poll, and is not told by itself.
+    let _poll = lambda.call("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: x\r\n\r\n");
     let init = lambda.entry(|entry| match entry {
         Entry::Report { init, .. } => Some(init),
         _ => None,

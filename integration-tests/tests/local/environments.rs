@@ -40,6 +40,13 @@ fn lines(local: &Local, start: &str) -> usize {
     log.iter().filter(|line| line.starts_with(start)).count()
 }
 
+/// Waits until so many invocations are over, not only answered.
+fn settled(local: &Local, invocations: usize) {
+    eventually("REPORT lines", || {
+        (lines(local, "REPORT") >= invocations).then_some(())
+    });
+}
+
 fn finish((mut client, mut keeper): (Client, Keeper)) {
     keeper.open();
     assert_eq!(client.data(), b"chunk 0\n");
@@ -50,7 +57,8 @@ fn finish((mut client, mut keeper): (Client, Keeper)) {
 fn requests_one_after_another_share_an_environment() {
     let (local, _gate) = started(5, plain);
     let first = pid(&local);
-    for _ in 0..30 {
+    for number in 1..30 {
+        settled(&local, number);
         assert_eq!(pid(&local), first);
     }
     assert_eq!(lines(&local, "INIT_START"), 1);
@@ -78,6 +86,7 @@ fn a_busy_environment_is_joined_by_a_new_one_with_a_cold_start() {
     assert!(report.contains("\tInit Duration: "), "{report}");
     // The one that was used last is used again, while there are two.
     finish(open);
+    settled(&local, 3);
     assert_eq!(pid(&local), first);
     assert_eq!(lines(&local, "INIT_START"), 2);
 }
