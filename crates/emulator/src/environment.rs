@@ -67,8 +67,8 @@ impl Environment {
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
-        let is_reported = phase == InitPhase::Init
-            && (sandbox.snapstart || place.initialization == Initialization::Provisioned);
+        let is_reported =
+            phase == InitPhase::Init && place.initialization == Initialization::Provisioned;
         let shared = Arc::new(Shared::new(&sandbox, &place));
         let apis = tokio::spawn(api::serve(listener, Arc::clone(&shared)));
         let generation = Generation::new(&sandbox, &place);

@@ -35,7 +35,7 @@ pub enum Entry {
     InitDone {
         /// From the start of the first process.
         duration: Duration,
-        /// Whether the service tells of it, too: where init is not part of a request.
+        /// Whether the service tells of it, too: of provisioned environments.
         reported: bool,
     },
     /// Init did not end well.

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::settings::{Bandwidth, FrontKind};
 
-/// Largest streamed response (source: AWS page "Lambda quotas", where MB = 1,024 KB).
-pub(crate) const STREAM_LIMIT: usize = 200 * 1024 * 1024;
+/// Largest streamed response (source: AWS page "Lambda quotas", where MB = 1,024 KB), and room for its prelude, which is
+/// assumed not to count.
+pub(crate) const STREAM_LIMIT: usize = 200 * 1024 * 1024 + 16 * 1024;
 
 /// What goes through at full speed.
 const BURST: usize = 6 * 1024 * 1024;
