@@ -68,6 +68,7 @@ fn requests_one_after_another_share_an_environment() {
 fn a_busy_environment_is_joined_by_a_new_one_with_a_cold_start() {
     let (local, gate) = started(5, plain);
     let first = pid(&local);
+    settled(&local, 1);
     let open = stream(&local, &gate, "/gated?chunks=1");
     let second = local.get("/process").json();
     assert_ne!(second["pid"], first);
@@ -107,6 +108,7 @@ fn beyond_the_limit_a_request_is_throttled_as_the_service_does() {
     );
     let _ = local.program().stderr_line("TooManyRequestsException");
     open.into_iter().for_each(finish);
+    settled(&local, 2);
     assert_eq!(local.get("/").status(), 200);
     assert_eq!(lines(&local, "INIT_START"), 2);
 }

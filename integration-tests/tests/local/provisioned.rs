@@ -4,6 +4,7 @@
 use integration_tests::gate::Gate;
 use integration_tests::http::Request;
 use integration_tests::local::Local;
+use integration_tests::waiting::eventually;
 
 #[test]
 fn provisioned_environments_are_initialized_before_the_url_is_told_and_never_idle_out() {
@@ -39,6 +40,11 @@ fn provisioned_environments_are_initialized_before_the_url_is_told_and_never_idl
     // The third was one too many, and is gone when nobody needs it.
     let stopped = local.program().stdout_line("SHUTDOWN Reason: spindown");
     assert!(stopped.ends_with("Environment: 3"), "{stopped}");
+    eventually("the others to be done", || {
+        let log = local.program().stdout();
+        let reports = log.iter().filter(|line| line.starts_with("REPORT"));
+        (reports.count() == 3).then_some(())
+    });
     let kind = &local.get("/process").json()["env"]["AWS_LAMBDA_INITIALIZATION_TYPE"];
     assert_eq!(kind, "provisioned-concurrency");
     let stops = local.program().stdout();
