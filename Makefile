@@ -6,6 +6,8 @@ URL_PORT ?= 9000
 FUZZ_SECONDS ?= 60
 SOAK ?= 200000
 SOAK_SEED ?= 1
+ENVIRONMENTS ?= 200
+CONCURRENCY ?= 5
 
 .PHONY: help
 help:
@@ -22,6 +24,7 @@ help:
 	@echo "make bench-baseline   makes those of now the ones to compare with"
 	@echo "make fuzz             every fuzz target for FUZZ_SECONDS (60) each"
 	@echo "make soak             SOAK (200000) invocations with crashes, freezes and resets among them, by SOAK_SEED (1)"
+	@echo "make streams          ENVIRONMENTS (200) with CONCURRENCY (5) slow streams each, all at once: lost, order, memory"
 	@echo "make lint             format, clippy, docs and dependency checks"
 	@echo "make docs             rewrites what the documentation takes from the code"
 	@echo "make book             docs as a book, in target/book/index.html"
@@ -97,6 +100,12 @@ soak:
 	cargo build --locked --quiet --release --package streamgate-emulator
 	STREAMGATE_LOCAL_BIN=$(CURDIR)/target/release/streamgate-local \
 	    cargo run --locked --quiet --release --package integration-tests --bin soak -- $(SOAK) $(SOAK_SEED)
+
+.PHONY: streams
+streams:
+	cargo build --locked --quiet --release --package streamgate-emulator
+	STREAMGATE_LOCAL_BIN=$(CURDIR)/target/release/streamgate-local \
+	    cargo run --locked --quiet --release --package integration-tests --bin streams -- $(ENVIRONMENTS) $(CONCURRENCY)
 
 .PHONY: lint
 lint:

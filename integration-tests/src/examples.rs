@@ -162,7 +162,17 @@ impl Example {
     /// Starts it in a shape, behind its front.
     pub fn start(&self, shape: Shape, package: &Path) -> Running {
         let front = self.plan.front.as_deref().unwrap_or("url");
-        let options = ["--port", "0", "--front", front];
+        let options = [
+            "--port",
+            "0",
+            "--front",
+            front,
+            // One app at a time is enough to start on a loaded machine.
+            "--max-environments",
+            "1",
+            "--at-limit",
+            "wait",
+        ];
         Running::start(self.command(shape, package, options.map(OsStr::new)))
     }
 

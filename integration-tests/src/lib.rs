@@ -28,5 +28,6 @@ pub mod pattern;
 pub mod process;
 pub mod raw_app;
 pub mod rie;
+pub mod streams;
 pub mod waiting;
 pub mod wire;

@@ -43,9 +43,17 @@ pub struct Builder {
     script: Option<String>,
     one_stream: bool,
     environments: u16,
+    bandwidth: &'static str,
 }
 
 impl Builder {
+    /// Streams go as fast as on the service.
+    #[must_use]
+    pub fn real_bandwidth(mut self) -> Self {
+        self.bandwidth = "real";
+        self
+    }
+
     /// Up to so many environments; a request beyond them is throttled. Without it there is one, and a request waits.
     #[must_use]
     pub fn environments(mut self, limit: u16) -> Self {
@@ -129,6 +137,7 @@ impl Builder {
         };
         command
             .args(["--port", "0", "--at-limit", at_limit])
+            .args(["--bandwidth", self.bandwidth])
             .args(["--max-environments", &self.environments.to_string()])
             .args(&self.options);
         let words = self
@@ -210,6 +219,7 @@ impl Local {
             script: None,
             one_stream: false,
             environments: 1,
+            bandwidth: "off",
         }
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use streamgate_emulator::{
-    AtLimit, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind, InvokeMode,
-    Journal, ProcessOutput, Settings, Shape, ZipRuntime,
+    AtLimit, Bandwidth, BrokenStreams, Emulator, FaultScript, FaultScriptError, FrontKind,
+    InvokeMode, Journal, MemoryLimit, ProcessOutput, Settings, Shape, ZipRuntime,
 };
 
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
@@ -111,13 +111,17 @@ pub(crate) struct Cli {
     #[arg(long)]
     cut_broken_streams: bool,
 
+    /// How fast streams are: real (6 MB at full speed, then 2 MB/s, as on the service) or off
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    bandwidth: Bandwidth,
+
     /// The function's timeout in seconds; fractions such as 0.5 are fine
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     timeout: Duration,
 
-    /// The function's memory size in MB, told to the function but not enforced
-    #[arg(long, value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(128..=10_240))]
-    memory: u32,
+    /// The function's memory size in MB; what uses more is killed (Linux) [default: 128, and nothing is killed]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory: Option<u32>,
 
     /// Stop every process of the environment (SIGSTOP) between invocations, as the service does (Linux)
     #[arg(long)]
@@ -291,8 +295,14 @@ impl Cli {
             } else {
                 BrokenStreams::EndCleanly
             },
+            bandwidth: self.bandwidth,
             timeout: self.timeout,
-            memory_mb: self.memory,
+            // Most web apps outgrow Lambda's default, which nobody has asked for here.
+            memory_mb: self.memory.unwrap_or(128),
+            memory_limit: match self.memory {
+                Some(_) => MemoryLimit::Enforced,
+                None => MemoryLimit::Told,
+            },
             max_environments: self.max_environments,
             at_limit: self.at_limit,
             provisioned: self.provisioned,

@@ -41,7 +41,7 @@ const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Environment {
     sandbox: Arc<Sandbox>,
     shared: Arc<Shared>,
-    generation: Generation,
+    generation: Arc<Generation>,
     apis: tokio::task::JoinHandle<Infallible>,
     /// How long init took, until a REPORT line has told it.
     init: Mutex<Option<Duration>>,
@@ -69,6 +69,8 @@ impl Environment {
             InitPhase::Init => INIT_LIMIT,
             InitPhase::Invoke => sandbox.timeout,
         };
+        let is_reported =
+            phase == InitPhase::Init && place.initialization == Initialization::Provisioned;
         let shared = Arc::new(Shared::new(&sandbox, &place));
         let apis = tokio::spawn(api::serve(listener, Arc::clone(&shared)));
         let generation = Generation::new(&sandbox, &place);
@@ -87,13 +89,15 @@ impl Environment {
         let fault = match outcome {
             Ok(Ok(())) => {
                 let duration = began.elapsed();
-                environment
-                    .journal()
-                    .write(&Entry::InitDone { duration, phase });
+                environment.journal().write(&Entry::InitDone {
+                    duration,
+                    phase,
+                    reported: is_reported,
+                });
                 if environment.shared.has_restore() {
                     return environment.restore().await;
                 }
-                let told = Some(duration).filter(|_| phase == InitPhase::Init);
+                let told = Some(duration).filter(|_| phase == InitPhase::Init && !is_reported);
                 *environment.init() = told;
                 return Ok(environment);
             }
@@ -145,6 +149,7 @@ impl Environment {
     /// Extensions first, and the runtime process only when all of them have registered
     /// (source: RIE `internal/lambda/rapid/handlers.go`, doInit).
     async fn initialize(&self) -> Result<(), Fault> {
+        let _working = self.generation.working();
         for program in &self.sandbox.extensions {
             self.shared
                 .apply_always(|state| state.expect_extension(&program.name));
@@ -221,6 +226,7 @@ impl Environment {
     ) -> Result<(), Fault> {
         let request_id = invocation.request_id.to_string();
         let log = invocation.log.take();
+        let _working = self.generation.working();
         let deadline = began + self.sandbox.timeout;
         let deadline_at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
         self.journal().write(&Entry::Start {
@@ -257,14 +263,17 @@ impl Environment {
             self.shared
                 .apply_always(|state| state.end_invocation(sequence));
         }
+        let duration = began.elapsed();
         self.journal().write(&Entry::End {
             request_id: request_id.clone(),
         });
         let init = self.init().take();
+        let max_memory_mb = self.generation.max_memory_mb().await;
         self.journal().write(&Entry::Report {
             request_id: request_id.clone(),
-            duration: began.elapsed(),
+            duration,
             memory_mb: self.sandbox.memory_mb,
+            max_memory_mb,
             init,
             status: outcome.as_ref().err().map(Fault::status),
         });

@@ -22,6 +22,10 @@ pub enum Fault {
         /// Exit code or signal.
         status: String,
     },
+    /// The runtime process was killed, as its environment used more memory than there is. The words are the service's
+    /// (seen in public reports, such as adobe/helix-html2md-service issue #1001).
+    #[error("Runtime exited with error: signal: killed (out of memory, {0} MB)")]
+    OutOfMemory(u32),
     /// The runtime reported `/runtime/init/error` and then a process exited.
     #[error("runtime reported an init error: {0}")]
     RuntimeInitError(ReportedError),
@@ -82,6 +86,7 @@ impl Fault {
     pub fn error_type(&self) -> &str {
         match self {
             Self::RuntimeLaunch { .. } => "Runtime.InvalidEntrypoint",
+            Self::OutOfMemory(_) => "Runtime.OutOfMemory",
             Self::RuntimeExit { .. } => "Runtime.ExitError",
             Self::RuntimeInitError(error) | Self::RestoreError(error) => &error.error_type,
             Self::RestoreTimeout(_) => "Runtime.RestoreHookUserTimeout",

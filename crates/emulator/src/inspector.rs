@@ -39,8 +39,7 @@ use book::{Book, Message};
 const BEHIND: usize = 4096;
 
 /// Nothing from elsewhere, and no script but its own. The page sets widths, so styles may stand in attributes.
-const POLICY: &str =
-    "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:";
+const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:";
 
 const PAGE: &str = include_str!("inspector/page/index.html");
 const STYLE: &str = include_str!("inspector/page/style.css");
@@ -108,7 +107,11 @@ impl Inspector {
 
 /// Milliseconds since 1970, as the page counts.
 fn now() -> f64 {
-    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    milliseconds(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -195,15 +198,18 @@ impl Pages {
         // Under the lock, so that nothing is missing and nothing comes twice.
         let changes = self.inspector.feed.subscribe();
         drop(book);
-        let later = stream::unfold((changes, self.stop.clone()), |(mut changes, mut stop)| async {
-            let change = tokio::select! {
-                change = changes.recv() => change,
-                _ = stop.wait_for(|stop| *stop) => Err(RecvError::Closed),
-            };
-            // A page that is too far behind connects again, and gets everything.
-            let change = change.ok()?;
-            Some((Bytes::copy_from_slice(change.as_bytes()), (changes, stop)))
-        });
+        let later = stream::unfold(
+            (changes, self.stop.clone()),
+            |(mut changes, mut stop)| async {
+                let change = tokio::select! {
+                    change = changes.recv() => change,
+                    _ = stop.wait_for(|stop| *stop) => Err(RecvError::Closed),
+                };
+                // A page that is too far behind connects again, and gets everything.
+                let change = change.ok()?;
+                Some((Bytes::copy_from_slice(change.as_bytes()), (changes, stop)))
+            },
+        );
         let events = stream::once(async move { Bytes::from(known) }).chain(later);
         let frames = events.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
         let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
@@ -240,7 +246,10 @@ fn text(status: StatusCode, text: &'static str) -> Response<Body> {
 }
 
 fn not_found() -> Response<Body> {
-    text(StatusCode::NOT_FOUND, "there is no such thing, or no longer")
+    text(
+        StatusCode::NOT_FOUND,
+        "there is no such thing, or no longer",
+    )
 }
 
 fn set_type(headers: &mut HeaderMap, content_type: &'static str) {

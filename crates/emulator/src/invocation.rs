@@ -141,7 +141,7 @@ pub enum InvocationError {
     /// (source: AWS API reference "Invoke", `TooManyRequestsException`).
     #[error("Rate Exceeded.")]
     Throttled,
-    /// A buffered response above the limit (source: AWS page "Lambda quotas").
+    /// A response above the limit of its kind (source: AWS page "Lambda quotas").
     #[error("response larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.

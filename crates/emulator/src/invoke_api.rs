@@ -106,11 +106,7 @@ impl Ready {
 impl InvokeApi {
     pub(crate) fn new(settings: &Settings, invoker: Invoker) -> Self {
         Self {
-            queue: Queue::new(
-                invoker.clone(),
-                settings.retry_interval,
-                &settings.journal,
-            ),
+            queue: Queue::new(invoker.clone(), settings.retry_interval, &settings.journal),
             invoker,
             function: Arc::new(request::Function {
                 name: settings.function_name.clone(),
@@ -182,10 +178,7 @@ impl InvokeApi {
     }
 
     async fn buffered(&self, call: &Ready, mut record: Record) -> Result<Reply, (Refusal, Record)> {
-        let Called { answer, log, .. } = self
-            .invoker
-            .invoke(call.call(InvokeMode::Buffered))
-            .await;
+        let Called { answer, log, .. } = self.invoker.invoke(call.call(InvokeMode::Buffered)).await;
         let (payload, failed) = match answer {
             Answer::Payload { body } => (body, None),
             Answer::Stream { mut pieces, .. } => {

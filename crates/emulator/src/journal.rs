@@ -69,6 +69,8 @@ pub enum Entry {
         duration: Duration,
         /// In which phase it ran.
         phase: InitPhase,
+        /// Whether the service tells of it, too: of provisioned environments.
+        reported: bool,
     },
     /// Init did not end well.
     InitFailed {
@@ -139,6 +141,8 @@ pub enum Entry {
         duration: Duration,
         /// The function's memory size in MB.
         memory_mb: u32,
+        /// The most that the environment has used so far in MB, where that can be known.
+        max_memory_mb: Option<u64>,
         /// How long init took, if this is the first invocation after it.
         init: Option<Duration>,
         /// `timeout`, or an error type.
@@ -157,6 +161,11 @@ pub enum Entry {
         request_id: String,
         /// The decoded trailers.
         error: ReportedError,
+    },
+    /// A stream is beyond what goes at full speed.
+    Paced {
+        /// Its request id.
+        request_id: String,
     },
     /// A call to one of the APIs was refused.
     Refused {
@@ -426,7 +435,10 @@ impl Journal {
     pub fn json() -> Self {
         Self::new(|entry| {
             // Of the steps of a request its end is told, with all that scripts ask for.
-            if matches!(entry, Entry::Called(_) | Entry::Answered(_) | Entry::Piece { .. }) {
+            if matches!(
+                entry,
+                Entry::Called(_) | Entry::Answered(_) | Entry::Piece { .. }
+            ) {
                 return;
             }
             let line = format!("{}\n", entry.to_json(SystemTime::now()));

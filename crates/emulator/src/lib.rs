@@ -44,6 +44,7 @@
 //! | `api` | the listener of the two APIs; `faults` lets calls go wrong, `replies` counts what became of them |
 //! | `runtime_api`, `extensions_api` | the two APIs; `wire` has their names |
 //! | `telemetry` | the Telemetry API: subscriptions, events and their delivery |
+//! | `pace` | how fast a stream goes, and how long it may be |
 //! | `sandbox` | programs, variables, processes |
 //! | `output`, `log_tail` | what the processes write, and the end of it for callers of the Invoke APIs |
 //! | `journal` | the emulator's own log |
@@ -63,6 +64,7 @@ mod invoke_api;
 mod journal;
 mod log_tail;
 mod output;
+mod pace;
 mod pool;
 mod replies;
 mod reply;
@@ -89,13 +91,15 @@ pub use fault::Fault;
 pub use faults::{FaultScript, FaultScriptError};
 pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
-pub use journal::{Access, AccessEnd, Answered, Called, Entry, InitPhase, Journal, LogSource, LogStream};
+pub use journal::{
+    Access, AccessEnd, Answered, Called, Entry, InitPhase, Journal, LogSource, LogStream,
+};
 pub use output::ProcessOutput;
 pub use replies::Replies;
 pub use sandbox::{SandboxError, find_adapter};
 pub use settings::{
-    AtLimit, BrokenStreams, FrontKind, InvokeMode, Settings, Shape, UnknownAtLimit, UnknownFront,
-    UnknownInvokeMode, ZipRuntime,
+    AtLimit, Bandwidth, BrokenStreams, FrontKind, InvokeMode, MemoryLimit, Settings, Shape,
+    UnknownAtLimit, UnknownBandwidth, UnknownFront, UnknownInvokeMode, ZipRuntime,
 };
 
 use front::Front;

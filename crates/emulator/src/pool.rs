@@ -34,7 +34,7 @@ pub(crate) const QUEUE: usize = 1024;
 /// How long an invocation waits for an environment whose runtime and extensions have answered but not asked for the
 /// next event. On the service the time between two requests of a client is longer than that of a poll; here it is not,
 /// and each request would begin a new environment.
-const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many environments there are, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -107,8 +107,9 @@ impl Pool {
             news: sender,
             stop: watch::Sender::new(false),
         };
-        let orphans = Arc::clone(&work.pool.sandbox.orphans);
-        let mut reaper = std::pin::pin!(orphans.reap());
+        let sandbox = Arc::clone(&work.pool.sandbox);
+        let mut reaper = std::pin::pin!(sandbox.orphans.reap());
+        let mut meter = std::pin::pin!(sandbox.meter.run());
         work.begin();
         let mut ready = Some(ready);
         loop {
@@ -123,6 +124,7 @@ impl Pool {
                 biased;
                 _ = &mut stop => break,
                 never = &mut reaper => match never {},
+                never = &mut meter => match never {},
                 Some(news) = news.recv() => work.note(news),
                 Some(ended) = work.slots.join_next() => {
                     if let Ok(number) = ended {

@@ -6,11 +6,14 @@
 
 mod census;
 mod credentials;
+mod files;
 mod freeze;
 mod layout;
+mod memory;
 mod orphans;
 mod place;
 mod process;
+mod survey;
 mod variables;
 
 pub use layout::find_adapter;
@@ -21,18 +24,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use credentials::Credentials;
+use files::OpenFiles;
 pub(crate) use freeze::Freeze;
+pub(crate) use memory::Meter;
 pub(crate) use orphans::Orphans;
 use place::Ports;
 pub(crate) use place::{Initialization, Place};
 pub(crate) use process::{Generation, ProcessName};
+use survey::Surveyor;
 use tempfile::TempDir;
 
 use crate::faults::FaultScript;
 use crate::journal::Journal;
 use crate::output::ProcessOutput;
 use crate::replies::Tally;
-use crate::settings::{Settings, Shape, ZipRuntime};
+use crate::settings::{Bandwidth, FrontKind, MemoryLimit, Settings, Shape, ZipRuntime};
 
 /// Why the programs of a function could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +125,11 @@ pub(crate) struct Sandbox {
     pub(crate) handler: String,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u32,
+    /// Beyond which processes are killed, if at all.
+    memory_limit_mb: Option<u32>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) bandwidth: Bandwidth,
+    pub(crate) front: FrontKind,
     /// How many invocations may be open at once.
     pub(crate) concurrency: usize,
     /// Whether processes stand still between invocations.
@@ -126,9 +137,11 @@ pub(crate) struct Sandbox {
     /// Whether environments are made snapshots of, and restored.
     pub(crate) snapstart: bool,
     pub(crate) orphans: Arc<Orphans>,
+    surveyor: Surveyor,
     settings: Settings,
     runtime: Command,
     ports: Ports,
+    files: OpenFiles,
     opt: Option<PathBuf>,
     _own_opt: Option<TempDir>,
 }
@@ -200,10 +213,21 @@ impl Sandbox {
             },
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
+            memory_limit_mb: match settings.memory_limit {
+                MemoryLimit::Enforced => Some(settings.memory_mb),
+                MemoryLimit::Told => None,
+            },
+            meter: Arc::default(),
+            bandwidth: settings.bandwidth,
+            front: settings.front,
             concurrency: settings.concurrency.get().into(),
             freezes: settings.freeze,
             snapstart: settings.snapstart,
             orphans: Arc::new(Orphans::new(settings.adopt_orphans)),
+            files: OpenFiles::enough_for(
+                u64::from(settings.max_environments.get()) * u64::from(settings.concurrency.get()),
+            ),
+            surveyor: Surveyor::default(),
             settings,
             runtime,
             ports: Ports::new(),

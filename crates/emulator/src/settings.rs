@@ -5,6 +5,7 @@
 //! [`Emulator`](crate::Emulator) from them is what checks paths and opens ports.
 
 mod at_limit;
+mod bandwidth;
 mod front_kind;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use at_limit::{AtLimit, UnknownAtLimit};
+pub use bandwidth::{Bandwidth, UnknownBandwidth};
 pub use front_kind::{FrontKind, UnknownFront};
 
 use crate::faults::FaultScript;
@@ -102,6 +104,16 @@ pub enum BrokenStreams {
     Cut,
 }
 
+/// What the function's memory size does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// The function is told.
+    #[default]
+    Told,
+    /// Of an environment that uses more, the largest process is killed. Linux only.
+    Enforced,
+}
+
 /// Everything an [`Emulator`](crate::Emulator) is built from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -133,10 +145,14 @@ pub struct Settings {
     pub invoke_mode: InvokeMode,
     /// What a client sees of a stream that ended with error trailers.
     pub broken_streams: BrokenStreams,
+    /// How fast streamed responses are.
+    pub bandwidth: Bandwidth,
     /// The function's timeout.
     pub timeout: Duration,
-    /// The function's memory size in MB; told to the function, not enforced.
+    /// The function's memory size in MB.
     pub memory_mb: u32,
+    /// Whether it bounds anything.
+    pub memory_limit: MemoryLimit,
     /// How many environments there may be at once.
     pub max_environments: NonZeroU16,
     /// What becomes of a request when they are all busy.
@@ -199,8 +215,10 @@ impl Settings {
             retry_interval: RETRY_INTERVAL,
             invoke_mode: InvokeMode::ResponseStream,
             broken_streams: BrokenStreams::default(),
+            bandwidth: Bandwidth::default(),
             timeout: Duration::from_mins(1),
             memory_mb: 128,
+            memory_limit: MemoryLimit::default(),
             max_environments: MAX_ENVIRONMENTS,
             at_limit: AtLimit::default(),
             provisioned: 0,

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use streamgate_emulator::{Entry, InitPhase};
+use streamgate_emulator::{Entry, InitPhase, MemoryLimit};
 use support::{Lambda, PATIENCE, post};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -203,6 +203,40 @@ fn a_runtime_that_exits_fails_init_and_is_started_again_by_the_next_request() {
     assert!(message.contains("exit status: 7"), "{message}");
     assert_eq!(lambda.request(GET).message().status, 502);
     assert_eq!(init_failure(&lambda).0, InitPhase::Invoke);
+}
+
+#[test]
+fn an_init_that_takes_too_long_is_repeated_inside_the_next_invocation() {
+    let lambda = Lambda::start(|_| ());
+    let line = lambda.entry_within(3 * PATIENCE, |entry| match entry {
+        Entry::InitFailed { .. } => Some(entry.to_string()),
+        _ => None,
+    });
+    assert!(line.contains("\tPhase: init\tStatus: timeout\n"), "{line}");
+    assert!(line.contains("init not done after 10.00 seconds"), "{line}");
+    let mut client = lambda.request(GET);
+    // A call before it would be one to the environment that has failed.
+    lambda.entry(|entry| matches!(entry, Entry::InitStart { .. }).then_some(()));
+    answer(&lambda);
+    assert_eq!(client.message().status, 200);
+    // That init is part of the invocation, which ends with the next poll, and is not told by itself.
+    let _poll = lambda.call("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: x\r\n\r\n");
+    let init = lambda.entry(|entry| match entry {
+        Entry::Report { init, .. } => Some(init),
+        _ => None,
+    });
+    assert_eq!(init, None);
+}
+
+#[test]
+fn a_runtime_that_uses_too_much_memory_is_killed_and_its_environment_falls() {
+    let greedy = "exec python3 -c 'import time; x = b\"x\" * 300_000_000; time.sleep(1000)'";
+    let lambda = Lambda::with_scripts(greedy, &[], |settings| {
+        settings.memory_limit = MemoryLimit::Enforced;
+    });
+    let (_, error_type, message) = init_failure(&lambda);
+    assert_eq!(error_type, "Runtime.OutOfMemory");
+    assert!(message.contains("signal: killed"), "{message}");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn what_does_not_parse_is_named() {
         ("--concurrency many -- x", "'many'"),
         ("--max-environments 0 -- x", "from 1 to 1000"),
         ("--at-limit queue -- x", "\"queue\" is not throttle or wait"),
+        ("--bandwidth fast -- x", "\"fast\" is not real or off"),
         ("--provisioned -1 -- x", "-1"),
         ("--idle-timeout never -- x", "'never'"),
         ("--cold-start-delay -2 -- x", "-2"),

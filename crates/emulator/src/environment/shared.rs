@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Responses;
 use crate::fault::Fault;
@@ -12,8 +13,10 @@ use crate::invocation::{Answer, InvocationError};
 use crate::journal::Journal;
 use crate::log_tail::LogTails;
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::replies::Tally;
 use crate::sandbox::{Credentials, Place, Sandbox};
+use crate::settings::{Bandwidth, FrontKind};
 use crate::state::{Accepted, Refusal, RuntimeCall, State};
 use crate::telemetry::Telemetry;
 
@@ -35,6 +38,8 @@ pub(crate) struct Shared {
     /// Of an environment that is restored from a snapshot.
     pub(crate) credentials: Option<Credentials>,
     external: Vec<String>,
+    bandwidth: Bandwidth,
+    front: FrontKind,
 }
 
 impl Shared {
@@ -71,6 +76,8 @@ impl Shared {
             function_name: sandbox.function_name.clone(),
             handler: sandbox.handler.clone(),
             credentials: place.credentials.clone(),
+            bandwidth: sandbox.bandwidth,
+            front: sandbox.front,
             external: sandbox
                 .extensions
                 .iter()
@@ -87,6 +94,11 @@ impl Shared {
     /// Whether there is a restore to wait for.
     pub(crate) fn has_restore(&self) -> bool {
         self.credentials.is_some()
+    }
+
+    /// The pace of a stream that begins now.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.bandwidth, self.front, Instant::now())
     }
 
     pub(crate) fn is_external(&self, name: &str) -> bool {

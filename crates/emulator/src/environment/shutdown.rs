@@ -59,7 +59,7 @@ impl Environment {
         self.shared.abort_all(&InvocationError::sandbox_failure(
             "environment was shut down",
         ));
-        self.generation.kill_all();
+        self.generation.kill_groups();
         let _ = tokio::time::timeout(EXIT_WAIT, self.generation.all_exited()).await;
         self.shared.output.drain();
     }

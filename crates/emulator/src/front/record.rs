@@ -24,11 +24,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// `front` is what answers, such as `function URL`.
-    pub(crate) fn begin<B>(
-        journal: &Journal,
-        front: &'static str,
-        request: &Request<B>,
-    ) -> Self {
+    pub(crate) fn begin<B>(journal: &Journal, front: &'static str, request: &Request<B>) -> Self {
         Self {
             journal: journal.clone(),
             front,

@@ -48,7 +48,8 @@ impl Book {
             Entry::Start { request_id, .. } => {
                 let began = self.invocation(request_id).map(|one| one.begin);
                 let environment = self.environments.get_mut(&number);
-                let cold = environment.is_some_and(|one| one.begin_invocation(request_id, began, now));
+                let cold =
+                    environment.is_some_and(|one| one.begin_invocation(request_id, began, now));
                 self.change(request_id, |one| one.start(number, cold));
                 self.of_both(number, request_id)
             }
@@ -81,7 +82,10 @@ impl Book {
             Entry::Piece { request_id, data } => {
                 self.change(request_id, |one| one.piece(data, now));
                 let data = json!({ "id": request_id, "at": now, "bytes": data.len() });
-                vec![Message { name: "chunk", data }]
+                vec![Message {
+                    name: "chunk",
+                    data,
+                }]
             }
             Entry::Access(access) => {
                 let Some(request_id) = &access.request_id else {
@@ -127,13 +131,17 @@ impl Book {
     /// Forgets the oldest invocations that are too many, or whose events take too much.
     fn forget(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
-        let size = |all: &VecDeque<Invocation>| all.iter().map(|one| one.event.len()).sum::<usize>();
+        let size =
+            |all: &VecDeque<Invocation>| all.iter().map(|one| one.event.len()).sum::<usize>();
         while self.invocations.len() > 1
             && (self.invocations.len() > INVOCATIONS || size(&self.invocations) > EVENT_BYTES)
         {
             if let Some(oldest) = self.invocations.pop_front() {
                 let data = json!({ "id": oldest.id });
-                messages.push(Message { name: "forgotten", data });
+                messages.push(Message {
+                    name: "forgotten",
+                    data,
+                });
             }
         }
         messages
@@ -161,7 +169,10 @@ impl Book {
     }
 
     pub(super) fn invocation(&self, request_id: &str) -> Option<&Invocation> {
-        self.invocations.iter().rev().find(|one| one.id == request_id)
+        self.invocations
+            .iter()
+            .rev()
+            .find(|one| one.id == request_id)
     }
 
     /// One that is not kept, or that came past the front ends, is left out.

@@ -13,7 +13,8 @@ const SPANS: usize = 300;
 const BEHIND: f64 = 5.0;
 
 /// What adapters tell of the start of the app, in their own log: `listening_ms=12 ready_ms=15`.
-const MARKS_IN_LOGS: [(&str, &str); 2] = [("listening_ms", "app listens"), ("ready_ms", "app ready")];
+const MARKS_IN_LOGS: [(&str, &str); 2] =
+    [("listening_ms", "app listens"), ("ready_ms", "app ready")];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -154,7 +155,8 @@ impl Environment {
                 found = true;
             }
         }
-        self.marks.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        self.marks
+            .sort_by(|(_, one), (_, other)| one.total_cmp(other));
         found
     }
 

@@ -101,7 +101,9 @@ impl Invocation {
         self.status = access.status.or(self.status);
         self.outcome = Some(match &access.end {
             AccessEnd::Complete => "complete".to_owned(),
-            AccessEnd::FunctionError(error_type) => format!("ended by error trailers ({error_type})"),
+            AccessEnd::FunctionError(error_type) => {
+                format!("ended by error trailers ({error_type})")
+            }
             AccessEnd::Cut(reason) => format!("cut: {reason}"),
             AccessEnd::Refused(reason) => reason.clone(),
             AccessEnd::ClientGone => "client gone".to_owned(),

@@ -27,7 +27,9 @@ impl Entry {
                 "init_start",
                 json!({ "runtime": runtime, "phase": phase.to_string() }),
             ),
-            Self::InitDone { duration, phase } => (
+            Self::InitDone {
+                duration, phase, ..
+            } => (
                 "init_end",
                 json!({
                     "status": "success",

@@ -31,15 +31,81 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Lines that the service writes, too.
+impl Entry {
+    fn init(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InitStart { runtime, .. } => write!(f, "INIT_START Runtime: {runtime}"),
-            Self::ExtensionRegistered { name, kind, events } => write!(
+            Self::InitDone {
+                duration,
+                reported: true,
+                ..
+            } => write!(
                 f,
-                "EXTENSION\tName: {name}\tState: Registered\t{kind}\tEvents: [{}]",
-                events.join(",")
+                "INIT_REPORT Init Duration: {} ms\tPhase: init",
+                report_millis(*duration)
             ),
+            Self::InitDone {
+                duration,
+                reported: false,
+                ..
+            } => write!(
+                f,
+                "INIT_DONE Init Duration: {} ms",
+                report_millis(*duration)
+            ),
+            Self::InitFailed {
+                duration,
+                phase,
+                error_type,
+                message,
+            } => write!(
+                f,
+                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{}\n  {message}",
+                report_millis(*duration),
+                bad_end(error_type)
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Report {
+                request_id,
+                duration,
+                memory_mb,
+                max_memory_mb,
+                init,
+                status,
+            } => {
+                let billed = (*duration + init.unwrap_or_default())
+                    .as_micros()
+                    .div_ceil(1000);
+                write!(
+                    f,
+                    "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB",
+                    report_millis(*duration)
+                )?;
+                if let Some(used) = max_memory_mb {
+                    write!(f, "\tMax Memory Used: {used} MB")?;
+                }
+                if let Some(init) = init {
+                    write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
+                }
+                match status {
+                    None => Ok(()),
+                    Some(status) => write!(f, "\t{}", bad_end(status)),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lines that only this program has.
+impl Entry {
+    fn other(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::TelemetrySubscribed { name, types } => write!(
                 f,
                 "TELEMETRY\tName: {name}\tState: Subscribed\tTypes: [{}]",
@@ -51,6 +117,9 @@ impl fmt::Display for Entry {
                 reason,
             } => write!(f, "TELEMETRY\tName: {name}\tDropped: {records}\t{reason}"),
             Self::Log { line, .. } => f.write_str(line),
+            Self::RuntimeDone { request_id, .. } => {
+                write!(f, "RUNTIME_DONE RequestId: {request_id}")
+            }
             Self::Called(called) => write!(f, "CALL RequestId: {}", called.request_id),
             Self::Answered(answered) => write!(
                 f,
@@ -59,9 +128,6 @@ impl fmt::Display for Entry {
             ),
             Self::Piece { request_id, data } => {
                 write!(f, "PIECE RequestId: {request_id}\tSize: {} B", data.len())
-            }
-            Self::RuntimeDone { request_id, .. } => {
-                write!(f, "RUNTIME_DONE RequestId: {request_id}")
             }
             Self::Retry {
                 request_id,
@@ -75,56 +141,46 @@ impl fmt::Display for Entry {
             Self::Abandoned { request_id, reason } => {
                 write!(f, "ABANDONED RequestId: {request_id}\t{reason}")
             }
-            Self::InitDone { duration, .. } => write!(
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitStart { runtime, .. } => write!(f, "INIT_START Runtime: {runtime}"),
+            Self::ExtensionRegistered { name, kind, events } => write!(
                 f,
-                "INIT_DONE Init Duration: {} ms",
-                report_millis(*duration)
+                "EXTENSION\tName: {name}\tState: Registered\t{kind}\tEvents: [{}]",
+                events.join(",")
             ),
-            Self::InitFailed {
-                duration,
-                phase,
-                error_type,
-                message,
-            } => write!(
-                f,
-                "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n  {message}",
-                report_millis(*duration)
-            ),
+            Self::TelemetrySubscribed { .. }
+            | Self::TelemetryDropped { .. }
+            | Self::Log { .. }
+            | Self::RuntimeDone { .. }
+            | Self::Called(_)
+            | Self::Answered(_)
+            | Self::Piece { .. }
+            | Self::Retry { .. }
+            | Self::Abandoned { .. } => self.other(f),
+            Self::InitDone { .. } | Self::InitFailed { .. } => self.init(f),
             Self::Reported { call, error } => write!(f, "ERROR {call} reported {error}"),
             Self::Start { request_id, .. } => {
                 write!(f, "START RequestId: {request_id} Version: $LATEST")
             }
             Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
-            Self::Report {
-                request_id,
-                duration,
-                memory_mb,
-                init,
-                status,
-            } => {
-                let billed = (*duration + init.unwrap_or_default())
-                    .as_micros()
-                    .div_ceil(1000);
-                write!(
-                    f,
-                    "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB",
-                    report_millis(*duration)
-                )?;
-                if let Some(init) = init {
-                    write!(f, "\tInit Duration: {} ms", report_millis(*init))?;
-                }
-                match status.as_deref() {
-                    None => Ok(()),
-                    Some("timeout") => write!(f, "\tStatus: timeout"),
-                    Some(error_type) => write!(f, "\tStatus: error\tError Type: {error_type}"),
-                }
-            }
+            Self::Report { .. } => self.report(f),
             Self::InvocationFailed { request_id, error } => {
                 write!(f, "ERROR RequestId: {request_id} {}", error.line())
             }
             Self::StreamError { request_id, error } => write!(
                 f,
                 "ERROR RequestId: {request_id} the stream ended with error trailers, which the client of a function URL does not see: {error}"
+            ),
+            Self::Paced { request_id } => write!(
+                f,
+                "PACED RequestId: {request_id} goes on at 2 MB/s, as on the service; --bandwidth off does not"
             ),
             Self::Refused {
                 call,
@@ -169,6 +225,14 @@ impl fmt::Display for Entry {
             Self::Killed { process, reason } => write!(f, "SIGKILL {process}: {reason}"),
             Self::Access(access) => access.fmt(f),
         }
+    }
+}
+
+/// How a phase ended, if not well.
+fn bad_end(status: &str) -> String {
+    match status {
+        "timeout" | "Sandbox.Timeout" => "Status: timeout".to_owned(),
+        error_type => format!("Status: error\tError Type: {error_type}"),
     }
 }
 

@@ -14,12 +14,14 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::{Dropped, echo, refuse};
 use crate::environment::Shared;
 use crate::faults::{CallBody, SizeRefused};
 use crate::invocation::{Answer, InvocationError, Piece, ReportedError, StreamEnd};
 use crate::journal::Entry;
+use crate::pace::{Pace, STREAM_LIMIT};
 use crate::settings::InvokeMode;
 use crate::state::{Refusal, RuntimeCall};
 use crate::wire::{self, ApiResponse};
@@ -86,6 +88,16 @@ enum Read {
     Aborted(InvocationError),
 }
 
+/// What is left for a stream to do.
+struct Course<'a> {
+    hand_over: &'a mpsc::Sender<Piece>,
+    pace: Pace,
+    /// Bytes until the limit.
+    left: usize,
+    /// Whether the log says that it is slowed down.
+    told: bool,
+}
+
 struct Post {
     shared: Arc<Shared>,
     request_id: String,
@@ -125,16 +137,23 @@ impl Post {
             content_type,
             pieces,
         });
+        let mut course = Course {
+            hand_over: &hand_over,
+            pace: self.shared.pace(),
+            left: STREAM_LIMIT,
+            told: false,
+        };
         let end = loop {
             match self.read().await {
-                Read::Data(data) if data.is_empty() => {}
                 Read::Data(data) => {
                     let passed_on = tokio::select! {
-                        passed_on = hand_over.send(Piece::Data(data)) => passed_on,
+                        passed_on = self.pass_on(data, &mut course) => passed_on,
                         reason = self.shared.aborted(self.sequence) => break Err(reason),
                     };
-                    // An error means that the client has gone; reading goes on.
-                    drop(passed_on);
+                    if let Err(oversized) = passed_on {
+                        self.failed(&STREAM_TOO_LARGE);
+                        break Ok(StreamEnd::Trailers(oversized));
+                    }
                 }
                 Read::Trailers(trailers) => {
                     if let Some(error) = trailer_error(&trailers) {
@@ -159,6 +178,7 @@ impl Post {
             }
         };
         let truncated = matches!(end, StreamEnd::Cut(_));
+        let oversized = matches!(&end, StreamEnd::Trailers(error) if *error == too_large_stream());
         if truncated {
             self.failed(&InvocationError::Truncated);
         }
@@ -168,9 +188,45 @@ impl Post {
         }
         Ok(self.sent(if truncated {
             truncated_response()
+        } else if oversized {
+            too_large_response(STREAM_LIMIT)
         } else {
             wire::accepted()
         }))
+    }
+
+    /// Hands a piece to the client, no faster than the stream may go.
+    ///
+    /// # Errors
+    /// The end of a stream that is too long.
+    async fn pass_on(&self, mut data: Bytes, course: &mut Course<'_>) -> Result<(), ReportedError> {
+        let oversized = data.len() > course.left;
+        data.truncate(course.left);
+        course.left -= data.len();
+        while !data.is_empty() {
+            match course.pace.take(data.len(), Instant::now()) {
+                Ok(size) => {
+                    // An error means that the client has gone; reading goes on.
+                    let _ = course
+                        .hand_over
+                        .send(Piece::Data(data.split_to(size)))
+                        .await;
+                }
+                Err(later) => {
+                    if !std::mem::replace(&mut course.told, true) {
+                        self.shared.journal.write(&Entry::Paced {
+                            request_id: self.request_id.clone(),
+                        });
+                    }
+                    tokio::time::sleep_until(later).await;
+                }
+            }
+        }
+        if oversized {
+            Err(too_large_stream())
+        } else {
+            Ok(())
+        }
     }
 
     async fn collect(mut self, reply_to: oneshot::Sender<Answer>) -> Result<ApiResponse, Dropped> {
@@ -178,7 +234,7 @@ impl Post {
         let (answer, response) = loop {
             match self.read().await {
                 Read::Data(data) if payload.len() + data.len() > PAYLOAD_LIMIT => {
-                    break (Answer::Failed(TOO_LARGE), too_large_response());
+                    break (Answer::Failed(TOO_LARGE), too_large_response(PAYLOAD_LIMIT));
                 }
                 Read::Data(data) => payload.extend_from_slice(&data),
                 Read::Trailers(trailers) => {
@@ -224,7 +280,7 @@ impl Post {
         while matches!(self.read().await, Read::Data(_) | Read::Trailers(_)) {}
         self.failed(&TOO_LARGE);
         let _ = reply_to.send(Answer::Failed(TOO_LARGE));
-        Ok(self.sent(too_large_response()))
+        Ok(self.sent(too_large_response(PAYLOAD_LIMIT)))
     }
 
     /// The environment goes down, or goes on without this invocation.
@@ -255,12 +311,27 @@ const TOO_LARGE: InvocationError = InvocationError::TooLarge {
     limit: PAYLOAD_LIMIT,
 };
 
-fn too_large_response() -> ApiResponse {
+const STREAM_TOO_LARGE: InvocationError = InvocationError::TooLarge {
+    limit: STREAM_LIMIT,
+};
+
+fn too_large_response(limit: usize) -> ApiResponse {
     wire::refused(
         StatusCode::PAYLOAD_TOO_LARGE,
         "RequestEntityTooLarge",
-        &format!("Exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."),
+        &format!("Exceeded maximum allowed payload size ({limit} bytes)."),
     )
+}
+
+/// How a stream above the limit ends for its client (source: RIE `internal/lambda/core/directinvoke/directinvoke.go`).
+fn too_large_stream() -> ReportedError {
+    let (error_type, message) = (STREAM_TOO_LARGE.error_type(), STREAM_TOO_LARGE.to_string());
+    let payload = serde_json::json!({ "errorMessage": message, "errorType": error_type });
+    ReportedError {
+        error_type: error_type.to_owned(),
+        payload: payload.to_string().into(),
+        message,
+    }
 }
 
 fn truncated_response() -> ApiResponse {

@@ -7,7 +7,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 
 use rustix::process::{Pid, getpid};
 
@@ -25,6 +24,8 @@ pub(super) struct Seen {
     group: i32,
     session: i32,
     began: u64,
+    /// Resident in memory.
+    pub(super) pages: u64,
 }
 
 impl Seen {
@@ -41,7 +42,14 @@ impl Seen {
             group: number(2)?,
             session: number(3)?,
             began: fields.get(19)?.parse().ok()?,
+            pages: fields.get(21)?.parse().unwrap_or(0),
         })
+    }
+
+    /// The program's name, as far as the kernel keeps it.
+    pub(super) fn name(&self) -> String {
+        fs::read_to_string(format!("{PROC}/{}/comm", self.pid))
+            .map_or_else(|_| String::new(), |name| name.trim_end().to_owned())
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -67,8 +75,9 @@ impl Seen {
     }
 }
 
-fn all(proc: &Path) -> Vec<Seen> {
-    let Ok(entries) = fs::read_dir(proc) else {
+/// Every process of the system; none where there is no `/proc`.
+pub(super) fn all() -> Vec<Seen> {
+    let Ok(entries) = fs::read_dir(PROC) else {
         return Vec::new();
     };
     entries
@@ -101,12 +110,20 @@ pub(super) struct Marks<'a> {
 
 /// The living processes that belong to the environment.
 pub(super) fn members(marks: &Marks<'_>) -> Vec<Seen> {
-    let own = getpid();
-    let mut others = all(Path::new(PROC));
-    others.retain(|seen| seen.pid != own && !seen.is_zombie());
-    select(others, marks, own, |pid| {
-        has_variable(Path::new(PROC), pid, marks.variable)
+    members_of(all(), marks, |pid| {
+        variable(pid, marks.variable).is_some_and(|found| found == marks.variable)
     })
+}
+
+/// The living processes among these that belong to the environment.
+pub(super) fn members_of(
+    mut others: Vec<Seen>,
+    marks: &Marks<'_>,
+    has_variable: impl Fn(Pid) -> bool,
+) -> Vec<Seen> {
+    let own = getpid();
+    others.retain(|seen| seen.pid != own && !seen.is_zombie());
+    select(others, marks, own, has_variable)
 }
 
 fn select(
@@ -150,15 +167,19 @@ fn select(
     }
 }
 
-fn has_variable(proc: &Path, pid: Pid, variable: &[u8]) -> bool {
-    let environ = fs::read(proc.join(pid.as_raw_pid().to_string()).join("environ"));
-    environ.is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == variable))
+/// The first of a process's variables, as `NAME=VALUE`, that begins so.
+pub(super) fn variable(pid: Pid, start: &[u8]) -> Option<Vec<u8>> {
+    let environ = fs::read(format!("{PROC}/{pid}/environ")).ok()?;
+    environ
+        .split(|byte| *byte == 0)
+        .find(|one| one.starts_with(start))
+        .map(<[u8]>::to_vec)
 }
 
 /// The children of this process that have ended and wait to be waited for, and those that have not.
 pub(super) fn children() -> (Vec<Seen>, Vec<Seen>) {
     let own = getpid().as_raw_pid();
-    all(Path::new(PROC))
+    all()
         .into_iter()
         .filter(|seen| seen.parent == own)
         .partition(Seen::is_zombie)
@@ -179,6 +200,7 @@ mod tests {
             group,
             session,
             began: 7,
+            pages: 0,
         }
     }
 
@@ -202,11 +224,12 @@ mod tests {
 
     #[test]
     fn a_process_is_read_whatever_its_program_is_called() {
-        let rest = "S 4 5 6 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 777 0";
+        let rest = "S 4 5 6 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 777 0 42 9";
         for name in ["sh", "a) S 9 9 9 (b", "two words", ""] {
             let parsed = Seen::parse(&format!("123 ({name}) {rest}\n"));
             let expected = Seen {
                 began: 777,
+                pages: 42,
                 ..seen(123, 4, 5, 6)
             };
             assert_eq!(parsed, Some(expected), "{name}");

@@ -63,10 +63,7 @@ impl Sandbox {
             journal: self.journal.of(number),
             about: About {
                 function_name: self.function_name.clone(),
-                initialization_type: variables::initialization_type(
-                    &self.settings,
-                    initialization,
-                ),
+                initialization_type: variables::initialization_type(&self.settings, initialization),
                 json_logs: runtime_variables
                     .get(OsStr::new("AWS_LAMBDA_LOG_FORMAT"))
                     .is_some_and(|format| format.eq_ignore_ascii_case("json")),

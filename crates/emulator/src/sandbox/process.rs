@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -12,7 +13,9 @@ use tokio::sync::watch;
 
 use super::census::{self, Identity, Marks, Seen};
 use super::freeze::Frozen;
+use super::memory::Gauge;
 use super::orphans::Life;
+use super::survey::MARKER;
 use super::{Place, Program, Sandbox};
 use crate::environment::Shared;
 use crate::fault::Fault;
@@ -53,8 +56,9 @@ struct Process {
 /// The processes between one init and the next.
 #[derive(Debug)]
 pub(crate) struct Generation {
-    sandbox: Arc<Sandbox>,
-    place: Arc<Place>,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) place: Arc<Place>,
+    pub(super) gauge: Arc<Gauge>,
     life: Life,
     processes: Mutex<Vec<Process>>,
     /// Whom the last look at the system's processes found.
@@ -62,19 +66,25 @@ pub(crate) struct Generation {
     frozen: Mutex<Option<Frozen>>,
     /// In the environment of every process of this life, as `/proc` shows it; no two environments share it.
     marker: Vec<u8>,
+    /// Nothing of it was left when it was looked for last.
+    is_gone: AtomicBool,
 }
 
 impl Generation {
-    pub(crate) fn new(sandbox: &Arc<Sandbox>, place: &Arc<Place>) -> Self {
-        Self {
+    pub(crate) fn new(sandbox: &Arc<Sandbox>, place: &Arc<Place>) -> Arc<Self> {
+        let generation = Arc::new(Self {
+            gauge: Arc::new(Gauge::new(sandbox.memory_limit_mb)),
             sandbox: Arc::clone(sandbox),
             place: Arc::clone(place),
             life: sandbox.orphans.life(),
             processes: Mutex::default(),
             known: Mutex::default(),
             frozen: Mutex::new(None),
-            marker: format!("AWS_LAMBDA_RUNTIME_API={}", place.address).into_bytes(),
-        }
+            marker: [MARKER, place.address.to_string().as_bytes()].concat(),
+            is_gone: AtomicBool::new(false),
+        });
+        sandbox.meter.watch(&generation);
+        generation
     }
 
     pub(crate) fn spawn_extension(
@@ -88,7 +98,7 @@ impl Generation {
             .envs(&self.place.extension_variables)
             .current_dir("/");
         let name = program.name.clone();
-        let exit = move |status| Fault::ExtensionExit { name, status };
+        let exit = move |status, _| Fault::ExtensionExit { name, status };
         self.spawn(
             ProcessName::Extension(program.name.clone()),
             command,
@@ -111,13 +121,19 @@ impl Generation {
         if let Some(directory) = &runtime.directory {
             command.current_dir(directory);
         }
-        self.spawn(ProcessName::Runtime, command, shared, |status| {
-            Fault::RuntimeExit { status }
-        })
-        .map_err(|reason| Fault::RuntimeLaunch {
-            program: runtime.program.display().to_string(),
-            reason: reason.to_string(),
-        })
+        let limit = self.sandbox.memory_mb;
+        let exit = move |status, starved| {
+            if starved {
+                Fault::OutOfMemory(limit)
+            } else {
+                Fault::RuntimeExit { status }
+            }
+        };
+        self.spawn(ProcessName::Runtime, command, shared, exit)
+            .map_err(|reason| Fault::RuntimeLaunch {
+                program: runtime.program.display().to_string(),
+                reason: reason.to_string(),
+            })
     }
 
     fn spawn(
@@ -125,7 +141,8 @@ impl Generation {
         name: ProcessName,
         mut command: tokio::process::Command,
         shared: &Arc<Shared>,
-        exit: impl FnOnce(String) -> Fault + Send + 'static,
+        // Takes the status, and whether there was too little memory.
+        exit: impl FnOnce(String, bool) -> Fault + Send + 'static,
     ) -> std::io::Result<()> {
         // Not the terminal's: reading it from a background group would stop the process.
         command.stdin(Stdio::null()).process_group(0);
@@ -134,15 +151,17 @@ impl Generation {
             .stdout(shared.output.pipe(source.clone(), LogStream::Stdout)?)
             .stderr(shared.output.pipe(source, LogStream::Stderr)?);
         let (mut child, pid) = self.sandbox.orphans.spawn(&mut command)?;
+        self.sandbox.files.restore(pid);
         let (exited, observer) = watch::channel(false);
         let (shared, orphans) = (Arc::clone(shared), Arc::clone(&self.sandbox.orphans));
+        let gauge = Arc::clone(&self.gauge);
         tokio::spawn(async move {
             let status = match child.wait().await {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
             };
             orphans.ended(pid);
-            shared.apply_always(|state| state.fail(exit(status)));
+            shared.apply_always(|state| state.fail(exit(status, gauge.has_killed(pid))));
             let _ = exited.send(true);
         });
         self.lock().push(Process {
@@ -163,9 +182,18 @@ impl Generation {
 
     /// Every process of this life that has not ended.
     pub(super) fn members(&self) -> Vec<Seen> {
+        self.marked(census::members)
+    }
+
+    /// Those of these processes that are of this life, as far as it shows without a look at their variables.
+    pub(super) fn members_of(&self, all: Vec<Seen>) -> Vec<Seen> {
+        self.marked(|marks| census::members_of(all, marks, |_| false))
+    }
+
+    fn marked(&self, find: impl FnOnce(&Marks<'_>) -> Vec<Seen>) -> Vec<Seen> {
         let started = pids(&self.lock());
         let mut known = lock(&self.known);
-        let members = census::members(&Marks {
+        let members = find(&Marks {
             started: &started,
             known: &known,
             variable: &self.marker,
@@ -208,14 +236,19 @@ impl Generation {
         }
     }
 
-    /// SIGKILL to all groups, and to whatever has left its group.
-    pub(crate) fn kill_all(&self) {
+    /// SIGKILL to all groups.
+    pub(crate) fn kill_groups(&self) {
         for process in self.lock().iter() {
             let _ = kill_process_group(process.pid, Signal::KILL);
         }
+    }
+
+    /// SIGKILL to all groups, and to whatever has left its group.
+    pub(crate) fn kill_all(&self) {
+        self.kill_groups();
         // On Lambda a process cannot outlive its micro-VM; here one could by leaving its group.
-        for seen in self.members() {
-            let _ = kill_process(seen.pid, Signal::KILL);
+        if !self.is_gone.load(Ordering::Relaxed) {
+            kill(&self.members());
         }
     }
 
@@ -229,10 +262,26 @@ impl Generation {
         for name in names {
             self.exited(&name).await;
         }
-        while !self.members().is_empty() {
-            self.kill_all();
+        while let Some(survey) = self.sandbox.surveyor.survey().await {
+            let left = self.marked(|marks| {
+                census::members_of(survey.all.clone(), marks, |pid| {
+                    survey.has(pid, &self.marker)
+                })
+            });
+            if left.is_empty() {
+                self.is_gone.store(true, Ordering::Relaxed);
+                return;
+            }
+            kill(&left);
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+    }
+}
+
+fn kill(processes: &[Seen]) {
+    for seen in processes {
+        // It may be gone already, which is what is wanted.
+        let _ = kill_process(seen.pid, Signal::KILL);
     }
 }
 

@@ -44,7 +44,9 @@ pub(super) fn of(
                 "instanceMaxMemory": u64::from(about.memory_mb) * 1024 * 1024,
             }),
         )],
-        Entry::InitDone { duration, phase } => {
+        Entry::InitDone {
+            duration, phase, ..
+        } => {
             let done = json!({
                 "initializationType": initialization_type,
                 "phase": phase.to_string(),

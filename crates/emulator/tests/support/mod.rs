@@ -24,7 +24,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use streamgate_emulator::{
-    AtLimit, Emulator, Entry, InvocationError, Journal, Replies, Settings, Shape,
+    AtLimit, Bandwidth, Emulator, Entry, InvocationError, Journal, Replies, Settings, Shape,
 };
 use tempfile::TempDir;
 
@@ -65,6 +65,7 @@ impl Lambda {
         let mut settings = Settings::new(Shape::ImageAttach { command });
         settings.opt = Some(directory.path().to_owned());
         settings.port = 0;
+        settings.bandwidth = Bandwidth::Off;
         // The test plays the runtime of one environment, and most tests are of nothing else.
         settings.max_environments = NonZeroU16::MIN;
         settings.at_limit = AtLimit::Wait;

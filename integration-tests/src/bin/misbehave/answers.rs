@@ -102,6 +102,13 @@ fn answer(
         }
         "/gated" => gated(request, stream, "content-type: text/plain\r\n")?,
         "/sse" => gated(request, stream, SSE_HEADERS)?,
+        "/allocate" => {
+            let held = vec![1_u8; request.number("mb", 100) * 1024 * 1024];
+            // For as long as it may take to be noticed.
+            std::thread::sleep(Duration::from_millis(request.number("for", 20_000) as u64));
+            assert!(std::hint::black_box(held).iter().all(|byte| *byte == 1));
+            plain(request, stream, "allocated")?;
+        }
         "/slow-head" => {
             pass(&mut gate()?, stream)?;
             plain(request, stream, "at last")?;
@@ -391,9 +398,11 @@ fn gated(request: &Request, stream: &mut TcpStream, headers: &str) -> io::Result
     }
     for number in 0..request.number("chunks", 3) {
         pass(&mut gate, stream)?;
-        let data = match request.path() {
-            "/sse" => format!("id: {number}\ndata: token {number}\n\n"),
-            _ => format!("chunk {number}\n") + &" ".repeat(request.number("pad", 0)),
+        let data = if request.path() == "/sse" {
+            format!("id: {number}\ndata: token {number}\n\n")
+        } else {
+            let name = request.query("name").unwrap_or_default();
+            format!("{name}chunk {number}\n") + &" ".repeat(request.number("pad", 0))
         };
         let mut bytes = std::mem::take(&mut first);
         bytes.extend_from_slice(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes());

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The local Lambda's environments: when there is a new one, when one goes, what each may use.
+
+mod environments;
+mod limits;
+mod provisioned;
+mod streams;
