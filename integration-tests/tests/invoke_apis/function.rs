@@ -97,13 +97,6 @@ impl Function {
         whole.lines().map(str::to_owned).collect()
     }
 
-    /// Waits until so many lines are noted.
-    pub(crate) fn notes_of(&self, count: usize) -> Vec<String> {
-        eventually(format!("{count} notes"), || {
-            Some(self.notes()).filter(|notes| notes.len() >= count)
-        })
-    }
-
     fn notes_file(&self) -> PathBuf {
         Path::new(self.directory.path()).join("notes")
     }

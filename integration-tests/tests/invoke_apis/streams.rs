@@ -110,8 +110,9 @@ fn the_tail_of_the_log_comes_with_the_streams_end() {
 fn a_large_stream_arrives_whole() {
     let mut function = Function::start(&[]);
     let chunk = "0123456789abcdef".repeat(16 * 1024);
+    let chunks = vec![chunk.as_str(); 8];
     for sdk in SDKS {
-        let event = json!({ "do": "stream", "chunks": [chunk; 8] });
+        let event = json!({ "do": "stream", "chunks": chunks });
         let lines = streamed(sdk, &function, &input(&event));
         let chunks = lines.iter().filter_map(|line| line["chunk"].as_str());
         assert_eq!(chunks.collect::<String>(), chunk.repeat(8), "{sdk:?}");
