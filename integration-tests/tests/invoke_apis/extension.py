@@ -14,6 +14,8 @@ import threading
 
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 LOCK = threading.Lock()
+# Since the last INVOKE.
+reported = threading.Event()
 
 
 def note(value):
@@ -40,6 +42,8 @@ class Listener(http.server.BaseHTTPRequestHandler):
             return
         for event in json.loads(body):
             note(event)
+            if event["type"] == "platform.report":
+                reported.set()
         self.send_response(200)
         self.end_headers()
 
@@ -81,5 +85,8 @@ while True:
     _, text = call("GET", "/2020-01-01/extension/event/next", None, identity)
     event = json.loads(text)
     if event["eventType"] == "SHUTDOWN":
+        # As extensions do: the last events come while the environment goes down.
+        reported.wait(1.5)
         sys.exit(0)
+    reported.clear()
     tried("late", "PUT", TELEMETRY, subscription, identity)

@@ -52,7 +52,7 @@ def stream(connection, path, event):
     for number, chunk in enumerate(event["chunks"]):
         if gate and number > 0:
             gate.wait()
-        data = chunk.encode()
+        data = chunk.encode() * event.get("times", 1)
         connection.send(b"%x\r\n%s\r\n" % (len(data), data))
     if gate:
         gate.wait()

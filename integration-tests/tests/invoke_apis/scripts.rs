@@ -24,7 +24,7 @@ fn with_json_each_event_is_an_object_and_nothing_else_is_written() {
         &json!({ "do": "stream", "chunks": ["12345"], "print": ["a line"] }),
     );
     let _ = SDKS[0].invoke(&function, &json!({ "do": "exit" }));
-    let _ = function.program().stdout_line("Runtime.ExitError");
+    let _ = SDKS[0].invoke(&function, &json!({ "do": "echo" }));
     function.stop();
     let objects = objects(&function);
     let of = |event: &str| {
