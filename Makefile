@@ -12,6 +12,7 @@ help:
 	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(URL_PORT)"
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
+	@echo "make test-adapters    AWS Lambda Web Adapter and a lambda_runtime function behind the local Lambda"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
@@ -51,6 +52,11 @@ test: setup
 	cargo test --locked --workspace
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
+
+# Other adapters and runtimes behind the local Lambda. They are built from crates.io, which takes minutes, once.
+.PHONY: test-adapters
+test-adapters: setup
+	cargo test --locked --package integration-tests --test invoke_apis -- --ignored
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
 GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions

@@ -21,6 +21,7 @@ impl Entry {
         object
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table, with an arm for each entry")]
     fn members(&self) -> (&'static str, Value) {
         match self {
             Self::InitStart { runtime, phase } => (

@@ -32,6 +32,7 @@ impl Entry {
 }
 
 impl fmt::Display for Entry {
+    #[expect(clippy::too_many_lines, reason = "a table, with an arm for each entry")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InitStart { runtime, .. } => write!(f, "INIT_START Runtime: {runtime}"),

@@ -25,13 +25,14 @@ pub(crate) struct About {
 }
 
 /// The events that an entry makes, in the service's order.
+#[expect(clippy::too_many_lines, reason = "a table, with an arm for each entry")]
 pub(super) fn of(
     entry: &Entry,
     about: &About,
     extensions: &[(String, Vec<String>)],
     now: SystemTime,
 ) -> Vec<Event> {
-    let platform = |kind: &str, record: Value| event(Category::Platform, kind, record, now);
+    let platform = |kind: &str, record: Value| event(Category::Platform, kind, &record, now);
     let initialization_type = about.initialization_type;
     match entry {
         Entry::InitStart { phase, .. } => vec![platform(
@@ -150,7 +151,7 @@ pub(super) fn of(
             vec![event(
                 category,
                 kind,
-                line_record(line, about.json_logs),
+                &line_record(line, about.json_logs),
                 now,
             )]
         }
@@ -168,13 +169,13 @@ pub(super) fn logs_dropped(records: usize, bytes: usize, reason: &str) -> bytes:
     event(
         Category::Platform,
         "platform.logsDropped",
-        record,
+        &record,
         SystemTime::now(),
     )
     .json
 }
 
-fn event(category: Category, kind: &str, record: Value, now: SystemTime) -> Event {
+fn event(category: Category, kind: &str, record: &Value, now: SystemTime) -> Event {
     let time = rfc3339_millis(epoch_millis(now));
     let json = json!({ "time": time, "type": kind, "record": record });
     Event {
