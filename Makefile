@@ -12,7 +12,7 @@ help:
 	@echo "make demo             the demo app behind the adapter behind a local Lambda, on http://127.0.0.1:$(URL_PORT)"
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
-	@echo "make test-adapters    AWS Lambda Web Adapter and a lambda_runtime function behind the local Lambda"
+	@echo "make test-adapters    AWS Lambda Web Adapter behind the local Lambda"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
 	@echo "make bench-quick      the same in less than one"
@@ -53,7 +53,7 @@ test: setup
 	@# AWS's own emulator is not to be had on every network; `setup` says so.
 	[ ! -x target/tools/aws-lambda-rie ] || cargo test --locked --package integration-tests --test rie -- --ignored
 
-# Other adapters and runtimes behind the local Lambda. They are built from crates.io, which takes minutes, once.
+# Another adapter behind the local Lambda. It is built from crates.io, which takes minutes, once.
 .PHONY: test-adapters
 test-adapters: setup
 	cargo test --locked --package integration-tests --test invoke_apis -- --ignored

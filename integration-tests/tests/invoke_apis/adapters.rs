@@ -74,7 +74,6 @@ fn streamgates_own_adapter_streams_to_an_sdk() {
 }
 
 #[test]
-#[ignore = "builds a crate from crates.io: make test-adapters"]
 fn a_plain_lambda_runtime_function_needs_no_adapter() {
     let target = target().join("functions");
     cargo(&[
@@ -111,7 +110,7 @@ fn a_plain_lambda_runtime_function_needs_no_adapter() {
 }
 
 #[test]
-#[ignore = "builds a crate from crates.io: make test-adapters"]
+#[ignore = "builds an adapter from crates.io for minutes: make test-adapters"]
 fn aws_lambda_web_adapter_serves_and_streams() {
     let tools = target().join("tools");
     let program = tools.join("bin/lambda-adapter");
