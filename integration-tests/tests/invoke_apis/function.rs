@@ -9,7 +9,6 @@ use std::process::Command;
 use integration_tests::binaries::{repository, streamgate_local};
 use integration_tests::gate::Gate;
 use integration_tests::process::{Mark, Program};
-use integration_tests::waiting::eventually;
 use rustix::process::Signal;
 
 /// The folder of this test and of its scripts.
