@@ -133,6 +133,17 @@ fn what_waits_is_delivered_at_the_shutdown() {
 }
 
 #[test]
+fn a_frozen_extension_gets_the_rest_when_it_goes_on() {
+    let mut function = start(&["--freeze"]);
+    let _ = SDKS[0].invoke(&function, &json!({ "do": "echo" }));
+    let _ = function.program().stderr_line("REPORT RequestId: ");
+    function.stop();
+    let events = events(&function, "platform.report");
+    let starts = types(&events);
+    assert!(starts.contains(&"platform.runtimeDone"), "{events:?}");
+}
+
+#[test]
 fn only_what_was_subscribed_to_is_sent() {
     let mut function = start(&["--env", "TYPES=function"]);
     let _ = SDKS[0].invoke(&function, &json!({ "print": ["the one"] }));
