@@ -44,7 +44,11 @@ fn with_json_each_event_is_an_object_and_nothing_else_is_written() {
         (&ready["front"], &ready["invoke_mode"]),
         (&json!("url"), &json!("RESPONSE_STREAM"))
     );
-    assert_eq!(of("init_end")[0]["status"], "success");
+    let inits = of("init_end");
+    assert!(
+        inits.iter().any(|end| end["status"] == "success"),
+        "{inits:?}"
+    );
     let id = of("invocation_start")[0]["request_id"].as_str().unwrap();
     let done = of("runtime_done")[0];
     assert_eq!(

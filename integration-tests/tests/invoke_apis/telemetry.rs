@@ -57,6 +57,12 @@ fn an_extension_gets_platform_function_and_extension_events_in_order() {
     );
     assert_eq!(answer["payload"], "12345678");
     let events = events(&function, "platform.report");
+    // On a machine that is too busy for Lambda's limit of 10 s, init is made twice.
+    let began = types(&events)
+        .iter()
+        .rposition(|kind| *kind == "platform.initStart");
+    let events = events[began.unwrap()..].to_vec();
+    let phase = if began == Some(0) { "init" } else { "invoke" };
     let platform: Vec<&Value> = events
         .iter()
         .filter(|event| event["type"].as_str().unwrap().starts_with("platform."))
@@ -80,7 +86,7 @@ fn an_extension_gets_platform_function_and_extension_events_in_order() {
     );
     let record = |at: usize| &platform[at]["record"];
     assert_eq!(record(0)["initializationType"], "on-demand");
-    assert_eq!(record(0)["phase"], "init");
+    assert_eq!(record(0)["phase"], phase);
     assert_eq!(record(0)["functionName"], "local");
     assert_eq!(
         *record(1),
