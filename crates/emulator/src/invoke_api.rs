@@ -3,7 +3,7 @@
 //!
 //! Requests are read in `request`, errors have the service's form (`refusal`), streams its framing (`event_stream`), and
 //! what is invoked asynchronously is tried again in `asynchronous`. A signature is taken unchecked: who can reach the
-//! port may invoke (source of paths, headers and limits: AWS API reference "Invoke" and "InvokeWithResponseStream").
+//! port may invoke (source of paths, headers and limits: AWS API reference "Invoke" and "`InvokeWithResponseStream`").
 
 mod asynchronous;
 mod event_stream;
@@ -51,6 +51,9 @@ const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
+/// A call that was refused, with the record of it.
+type Refused = Box<(Refusal, Record)>;
+
 type Reply = Response<UnsyncBoxBody<Bytes, std::convert::Infallible>>;
 
 /// The two APIs of one function. Cheap to clone.
@@ -71,7 +74,8 @@ impl Handler for InvokeApi {
         record.invocation(&request_id.to_string());
         let mut response = match self.answer(request_id, request, record).await {
             Ok(response) => response,
-            Err((refusal, mut record)) => {
+            Err(refused) => {
+                let (refusal, mut record) = *refused;
                 record.end(AccessEnd::Refused(refusal.to_string()));
                 record.head(refusal.status(), &HeaderMap::new(), None);
                 refusal.response()
@@ -122,7 +126,7 @@ impl InvokeApi {
         request_id: Uuid,
         request: Request<Incoming>,
         mut record: Record,
-    ) -> Result<Reply, (Refusal, Record)> {
+    ) -> Result<Reply, Refused> {
         let (head, body) = request.into_parts();
         let read = async {
             let target = Target::read(&self.function, &head)?;
@@ -135,7 +139,7 @@ impl InvokeApi {
         };
         let (target, event) = match read.await {
             Ok(read) => read,
-            Err(refusal) => return Err((refusal, record)),
+            Err(refusal) => return Err(Box::new((refusal, record))),
         };
         record.called(&head.headers, &event);
         let version = target.executed_version();
@@ -154,7 +158,7 @@ impl InvokeApi {
             }
             (InvocationType::Event, _) => {
                 if let Err(refusal) = self.queue.take(call.call(InvokeMode::Buffered)) {
-                    return Err((refusal, record));
+                    return Err(Box::new((refusal, record)));
                 }
                 record.head(StatusCode::ACCEPTED, &HeaderMap::new(), None);
                 record.end(AccessEnd::Complete);
@@ -177,7 +181,7 @@ impl InvokeApi {
         Ok(response)
     }
 
-    async fn buffered(&self, call: &Ready, mut record: Record) -> Result<Reply, (Refusal, Record)> {
+    async fn buffered(&self, call: &Ready, mut record: Record) -> Result<Reply, Refused> {
         let Called { answer, log, .. } = self.invoker.invoke(call.call(InvokeMode::Buffered)).await;
         let (payload, failed) = match answer {
             Answer::Payload { body } => (body, None),
@@ -187,7 +191,7 @@ impl InvokeApi {
                 (Bytes::new(), None)
             }
             Answer::Failed(error) => match Refusal::instead_of(&error) {
-                Some(refusal) => return Err((refusal, record)),
+                Some(refusal) => return Err(Box::new((refusal, record))),
                 None => (payload::of_error(&error, call.request_id), Some(error)),
             },
         };

@@ -170,8 +170,12 @@ impl Emulator {
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
         let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
         let (url, address) = bind(settings.front.title(), &settings.host, settings.port).await?;
-        let (api_listener, invoke_api) =
-            bind("Invoke API", &settings.host, settings.invoke_api_port).await?;
+        let (api_listener, invoke_api) = bind(
+            "Invoke API (--api-port)",
+            &settings.host,
+            settings.invoke_api_port,
+        )
+        .await?;
 
         let (sender, invocations) = mpsc::channel(pool::QUEUE);
         let (is_ready, ready) = oneshot::channel();

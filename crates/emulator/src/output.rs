@@ -200,13 +200,13 @@ mod tests {
     async fn the_last_line_needs_no_end_and_a_long_one_is_cut() {
         let (output, lines) = recorded();
         let stdout = output.pipe(LogSource::Function, LogStream::Stdout).unwrap();
-        let script = format!("head -c {} /dev/zero | tr '\\0' x; printf end", LINE_LIMIT);
+        let script = format!("head -c {LINE_LIMIT} /dev/zero | tr '\\0' x; printf end");
         let mut child = Command::new("sh")
             .args(["-c", &script])
             .stdout(stdout)
             .spawn()
             .unwrap();
-        while lock(&output.pipes).len() > 0 {
+        while !lock(&output.pipes).is_empty() {
             tokio::task::yield_now().await;
         }
         child.wait().unwrap();

@@ -82,6 +82,10 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
     let port = taken.local_addr().unwrap().port().to_string();
     let plain = tempfile::NamedTempFile::new().unwrap();
     let plain = plain.path().to_str().unwrap();
+    let variables = tempfile::NamedTempFile::new().unwrap();
+    fs::write(variables.path(), "GOOD=1\n2BAD=x\n").unwrap();
+    let variables = variables.path().to_str().unwrap();
+    let api_is_taken = format!("Invoke API (--api-port) cannot listen on 127.0.0.1:{port}: ");
     for (arguments, code, words) in [
         (vec![], 2, "no command given"),
         (
@@ -130,6 +134,16 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
             vec!["--adapter", "/bin/sh", "--port", &port, "--", "x"],
             1,
             port.as_str(),
+        ),
+        (
+            vec!["--adapter", "/bin/sh", "--port", "0", "--api-port", &port],
+            1,
+            &api_is_taken,
+        ),
+        (
+            vec!["--adapter", "/bin/sh", "--env-file", variables],
+            2,
+            "line 2: \"2BAD\" is no name of a variable",
         ),
         (
             vec![

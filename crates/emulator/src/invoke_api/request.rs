@@ -246,7 +246,7 @@ fn choice<T: Copy>(
         Some(value) => choices.iter().find(|(name, _)| value == name),
     };
     given.map(|(_, choice)| *choice).ok_or_else(|| {
-        let value = headers.get(header).map(|value| value.as_bytes());
+        let value = headers.get(header).map(http::HeaderValue::as_bytes);
         Refusal::Constraint {
             member,
             value: String::from_utf8_lossy(value.unwrap_or_default()).into_owned(),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::event_stream::{PAYLOAD_LIMIT, invoke_complete, payload_chunk};
 use super::refusal::Refusal;
 use super::request::LogType;
-use super::{Reply, payload};
+use super::{Refused, Reply, payload};
 use crate::front::record::Record;
 use crate::invocation::{Answer, InvocationError, Piece, StreamEnd};
 use crate::invoke::Called;
@@ -45,13 +45,13 @@ pub(super) fn response(
     called: Called,
     log_type: LogType,
     mut record: Record,
-) -> Result<Reply, (Refusal, Record)> {
+) -> Result<Reply, Refused> {
     let Called { answer, log, .. } = called;
     let (rest, left) = match answer {
         Answer::Stream { pieces, .. } => (Rest::Pieces(pieces), Bytes::new()),
         Answer::Payload { body } => (Rest::Over, body),
         Answer::Failed(error) => match Refusal::instead_of(&error) {
-            Some(refusal) => return Err((refusal, record)),
+            Some(refusal) => return Err(Box::new((refusal, record))),
             None => (Rest::Failed(error), Bytes::new()),
         },
     };

@@ -21,6 +21,7 @@ impl Entry {
         object
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table, with an arm for each entry")]
     fn members(&self) -> (&'static str, Value) {
         match self {
             Self::InitStart { runtime, phase } => (
@@ -203,6 +204,7 @@ mod tests {
             request_id: "a".to_owned(),
             duration: Duration::from_micros(1500),
             memory_mb: 128,
+            max_memory_mb: None,
             init: None,
             status: Some("Runtime.ExitError".to_owned()),
         };

@@ -25,13 +25,14 @@ pub(crate) struct About {
 }
 
 /// The events that an entry makes, in the service's order.
+#[expect(clippy::too_many_lines, reason = "a table, with an arm for each entry")]
 pub(super) fn of(
     entry: &Entry,
     about: &About,
     extensions: &[(String, Vec<String>)],
     now: SystemTime,
 ) -> Vec<Event> {
-    let platform = |kind: &str, record: Value| event(Category::Platform, kind, record, now);
+    let platform = |kind: &str, record: Value| event(Category::Platform, kind, &record, now);
     let initialization_type = about.initialization_type;
     match entry {
         Entry::InitStart { phase, .. } => vec![platform(
@@ -102,9 +103,9 @@ pub(super) fn of(
             request_id,
             duration,
             memory_mb,
+            max_memory_mb,
             init,
             status,
-            ..
         } => {
             let billed = (*duration + init.unwrap_or_default())
                 .as_micros()
@@ -117,6 +118,9 @@ pub(super) fn of(
                     "memorySizeMB": memory_mb,
                 },
             });
+            if let Some(used) = max_memory_mb {
+                record["metrics"]["maxMemoryUsedMB"] = json!(used);
+            }
             if let Some(init) = init {
                 record["metrics"]["initDurationMs"] = json!(millis(*init));
             }
@@ -152,7 +156,7 @@ pub(super) fn of(
             vec![event(
                 category,
                 kind,
-                line_record(line, about.json_logs),
+                &line_record(line, about.json_logs),
                 now,
             )]
         }
@@ -170,13 +174,13 @@ pub(super) fn logs_dropped(records: usize, bytes: usize, reason: &str) -> bytes:
     event(
         Category::Platform,
         "platform.logsDropped",
-        record,
+        &record,
         SystemTime::now(),
     )
     .json
 }
 
-fn event(category: Category, kind: &str, record: Value, now: SystemTime) -> Event {
+fn event(category: Category, kind: &str, record: &Value, now: SystemTime) -> Event {
     let time = rfc3339_millis(epoch_millis(now));
     let json = json!({ "time": time, "type": kind, "record": record });
     Event {
@@ -278,6 +282,7 @@ mod tests {
         let entry = Entry::InitDone {
             duration: Duration::from_micros(234_766),
             phase: InitPhase::Init,
+            reported: false,
         };
         let time = "2026-07-10T08:00:00.123Z";
         let init =
