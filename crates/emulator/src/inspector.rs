@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use crate::invoke::Invoker;
 use crate::journal::{Entry, Journal};
 use crate::server::Handler;
-use crate::settings::InvokeMode;
+use crate::settings::{FrontKind, InvokeMode};
 use book::{Book, Message};
 
 /// Changes that a page may be behind; one that is further behind is sent everything anew.
@@ -68,6 +68,7 @@ pub(crate) struct Pages {
     pub(crate) inspector: Arc<Inspector>,
     pub(crate) about: About,
     pub(crate) invoker: Invoker,
+    pub(crate) kind: FrontKind,
     pub(crate) mode: InvokeMode,
     pub(crate) journal: Journal,
     /// A page that listens must not hold up the end.
@@ -176,7 +177,12 @@ impl Pages {
         let Some(again) = book.invocation(id).map(replay::Again::of) else {
             return not_found();
         };
-        tokio::spawn(again.invoke(self.invoker.clone(), self.mode, self.journal.clone()));
+        tokio::spawn(again.invoke(
+            self.invoker.clone(),
+            self.kind,
+            self.mode,
+            self.journal.clone(),
+        ));
         text(StatusCode::ACCEPTED, "sent")
     }
 

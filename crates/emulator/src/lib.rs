@@ -196,6 +196,7 @@ impl Emulator {
                     url: format!("http://{address}/"),
                 },
                 invoker: invoker.clone(),
+                kind: settings.front,
                 mode: settings.front.mode(settings.invoke_mode),
                 journal: settings.journal.clone(),
                 stop: front_stopped.clone(),
