@@ -296,7 +296,7 @@ fn there_may_be_no_inspector_and_a_port_that_is_taken_is_named() {
         .spawn();
     let line = program.stderr_line("cannot listen");
     assert!(line.contains("inspector") && line.contains(&port), "{line}");
-    assert_eq!(program.exited().and_then(|status| status.code()), Some(1));
+    assert_eq!(program.wait().code(), Some(1));
 }
 
 fn screenshots() -> PathBuf {
