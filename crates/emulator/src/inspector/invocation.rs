@@ -9,7 +9,7 @@ use crate::journal::{Access, AccessEnd, Answered, Called};
 /// Chunks that are kept one by one; later ones count to the last.
 const CHUNKS: usize = 2000;
 /// Bytes of the answer's body that are kept.
-const EXCERPT: usize = 64 * 1024;
+const EXCERPT: usize = 16 * 1024;
 /// Lines of the log that are kept.
 const LINES: usize = 500;
 
