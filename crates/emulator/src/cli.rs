@@ -13,6 +13,8 @@ use streamgate_emulator::{
     InvokeMode, Journal, MemoryLimit, ProcessOutput, Settings, Shape, ZipRuntime,
 };
 
+use crate::watch::Watch;
+
 /// Runs a web app or a custom runtime behind a local Lambda with a function URL or another front end.
 ///
 /// Without --image-attach and --zip the adapter is the ENTRYPOINT of an image: the runtime process is
@@ -175,6 +177,11 @@ pub(crate) struct Cli {
     #[arg(long = "env-file", value_name = "FILE")]
     env_files: Vec<PathBuf>,
 
+    /// Restart the environments when files change, in this folder or this file; may be repeated [default: the package,
+    /// the adapter that was named, the current directory of a command]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with = "event")]
+    watch: Option<Vec<PathBuf>>,
+
     /// The app's command
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -220,6 +227,19 @@ pub(crate) enum UsageError {
 }
 
 impl Cli {
+    /// What --watch is to look at.
+    pub(crate) fn watched(&self) -> Option<Vec<PathBuf>> {
+        let paths = self.watch.as_ref()?;
+        if !paths.is_empty() {
+            return Some(paths.clone());
+        }
+        let package = match &self.zip {
+            Some(package) => Some(package.clone()),
+            None => Some(PathBuf::from(".")).filter(|_| !self.command.is_empty()),
+        };
+        Some(package.into_iter().chain(self.adapter.clone()).collect())
+    }
+
     /// What the user said as what it means.
     pub(crate) fn into_settings(self) -> Result<Settings, UsageError> {
         let shape = match (self.zip, self.handler) {
@@ -407,7 +427,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// The lines by which people and tests know that the front end and the Invoke APIs listen; with `json`, the object.
-pub(crate) fn announce(emulator: &Emulator, json: bool) {
+pub(crate) fn announce(emulator: &Emulator, watch: Option<&Watch>, json: bool) {
     let line = if json {
         let ready = serde_json::json!({
             "event": "ready",
@@ -423,8 +443,11 @@ pub(crate) fn announce(emulator: &Emulator, json: bool) {
         let inspector = emulator
             .inspector_url()
             .map_or_else(String::new, |url| format!("Inspector   {url}\n"));
+        let watching = watch.map_or_else(String::new, |watch| {
+            format!("Watching    {} files\n", watch.count())
+        });
         format!(
-            "{}  {}  ({})\nInvoke API  {}\n{inspector}",
+            "{}  {}  ({})\nInvoke API  {}\n{inspector}{watching}",
             emulator.front().title(),
             emulator.url(),
             emulator.invoke_mode(),

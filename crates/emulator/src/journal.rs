@@ -213,6 +213,11 @@ pub enum Entry {
         /// Error type and what happened.
         error: Option<(String, String)>,
     },
+    /// All environments are ended and begun again.
+    Restart {
+        /// What for.
+        reason: String,
+    },
     /// The environment goes down.
     Stopping {
         /// `spindown`, `timeout` or `failure`.

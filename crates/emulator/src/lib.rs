@@ -106,7 +106,7 @@ use front::Front;
 use inspector::{About, Inspector, Pages};
 use invoke::Invoker;
 use invoke_api::InvokeApi;
-use pool::{Limits, Pool};
+use pool::{Limits, Orders, Pool};
 use replies::Tally;
 use sandbox::Sandbox;
 
@@ -143,6 +143,7 @@ pub struct Emulator {
     front_kind: FrontKind,
     invoker: Invoker,
     mode: InvokeMode,
+    restart: mpsc::Sender<String>,
     stop_function: Option<oneshot::Sender<()>>,
     stop_front: watch::Sender<bool>,
     tally: Arc<Tally>,
@@ -181,6 +182,7 @@ impl Emulator {
         let (is_ready, ready) = oneshot::channel();
         let (stop_front, front_stopped) = watch::channel(false);
         let (stop_function, function_stopped) = oneshot::channel();
+        let (restart, restarts) = mpsc::channel(1);
         let invoker = Invoker {
             invocations: sender,
         };
@@ -215,6 +217,11 @@ impl Emulator {
                 cold_start_delay: settings.cold_start_delay,
             },
         };
+        let orders = Orders {
+            invocations,
+            restarts,
+            stop: function_stopped,
+        };
         let emulator = Self {
             address,
             runtime_api: api_address,
@@ -223,10 +230,11 @@ impl Emulator {
             inspector: inspector_address,
             invoker,
             mode: settings.front.mode(settings.invoke_mode),
+            restart,
             stop_function: Some(stop_function),
             stop_front,
             tally,
-            function: tokio::spawn(pool.run(invocations, function_stopped, is_ready)),
+            function: tokio::spawn(pool.run(orders, is_ready)),
             front: tokio::spawn(async move {
                 tokio::join!(
                     server::serve(front, url, front_stopped.clone()),
@@ -295,6 +303,16 @@ impl Emulator {
     /// Dropping the future does not take the invocation back.
     pub async fn invoke(&self, event: impl Into<Bytes>) -> Result<Reply, InvocationError> {
         self.invoker.reply(event.into(), self.mode).await
+    }
+
+    /// Ends all environments in order and begins again as at the start, with code as it is now; the log tells `reason`.
+    /// Settings are those of [`Emulator::start`], and the ports stay open.
+    ///
+    /// What is open is cut, as by a shutdown. What comes from now on, and what no environment has begun with, waits for
+    /// the new ones. One that is asked for before the last has begun is that one.
+    pub fn restart(&self, reason: impl Into<String>) {
+        // One is asked for already, or the function has ended.
+        let _ = self.restart.try_send(reason.into());
     }
 
     /// What became of the invocations so far.

@@ -4,7 +4,9 @@
 mod cli;
 mod doctor;
 mod send;
+mod watch;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use streamgate_emulator::{Emulator, InvocationError, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use cli::Cli;
+use watch::{Watch, WatchError};
 
 /// Wrong usage, as command-line programs report it.
 const USAGE: u8 = 2;
@@ -51,6 +54,8 @@ enum RunError {
     #[error(transparent)]
     Usage(#[from] cli::UsageError),
     #[error(transparent)]
+    Watch(#[from] WatchError),
+    #[error(transparent)]
     Start(#[from] StartError),
     #[error("asynchronous runtime cannot be started")]
     Runtime(#[from] std::io::Error),
@@ -68,9 +73,10 @@ enum RunError {
 impl RunError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Start(StartError::Sandbox(_)) | Self::Event { .. } => {
-                ExitCode::from(USAGE)
-            }
+            Self::Usage(_)
+            | Self::Watch(_)
+            | Self::Start(StartError::Sandbox(_))
+            | Self::Event { .. } => ExitCode::from(USAGE),
             Self::Start(StartError::Bind { .. })
             | Self::Runtime(_)
             | Self::Function(_)
@@ -82,6 +88,7 @@ impl RunError {
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
     let event = cli.event.as_deref().map(send::read).transpose()?;
     let json = cli.json;
+    let mut watch = cli.watched().map(Watch::new).transpose()?;
     let settings = cli.into_settings()?;
     // Before anything is started that could write to it.
     let event = event
@@ -101,15 +108,26 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {
-            cli::announce(&emulator, json);
-            either(&mut interrupt, &mut terminate).await;
-            Ok(ExitCode::SUCCESS)
+            cli::announce(&emulator, watch.as_ref(), json);
+            tokio::select! {
+                never = restart_on_change(&emulator, watch.as_mut()) => match never {},
+                () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::SUCCESS),
+            }
         };
         tokio::select! {
             () = emulator.shutdown() => outcome,
             () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
         }
     })
+}
+
+async fn restart_on_change(emulator: &Emulator, watch: Option<&mut Watch>) -> Infallible {
+    let Some(watch) = watch else {
+        return std::future::pending().await;
+    };
+    loop {
+        emulator.restart(watch.changed().await);
+    }
 }
 
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use placement::{Choice, Patience, Phase, View, place};
-use slot::{News, Slot, What};
+use slot::{Ended, News, Slot, What};
 
 use crate::environment::Environment;
 use crate::invocation::{Answer, Invocation, InvocationError};
@@ -77,12 +77,21 @@ struct Waiting {
     since: Instant,
 }
 
+/// What the pool is told from outside.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    pub(crate) invocations: mpsc::Receiver<Invocation>,
+    /// Why all environments are to be replaced.
+    pub(crate) restarts: mpsc::Receiver<String>,
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
 /// The pool at work.
 struct Work {
     pool: Pool,
     seats: BTreeMap<u32, Seat>,
     waiting: VecDeque<Waiting>,
-    slots: JoinSet<u32>,
+    slots: JoinSet<Ended>,
     news: mpsc::UnboundedSender<News>,
     stop: watch::Sender<bool>,
 }
@@ -92,12 +101,12 @@ impl Pool {
     /// sent when the provisioned ones are done with init, be it well or not.
     ///
     /// Where none is provisioned, one environment is begun without waiting for a request, as it may be on the service.
-    pub(crate) async fn run(
-        self,
-        mut invocations: mpsc::Receiver<Invocation>,
-        mut stop: oneshot::Receiver<()>,
-        ready: oneshot::Sender<()>,
-    ) {
+    pub(crate) async fn run(self, orders: Orders, ready: oneshot::Sender<()>) {
+        let Orders {
+            mut invocations,
+            mut restarts,
+            mut stop,
+        } = orders;
         let (sender, mut news) = mpsc::unbounded_channel();
         let mut work = Work {
             pool: self,
@@ -125,10 +134,14 @@ impl Pool {
                 _ = &mut stop => break,
                 never = &mut reaper => match never {},
                 never = &mut meter => match never {},
+                Some(reason) = restarts.recv() => tokio::select! {
+                    () = work.restart(&reason, &mut news) => {}
+                    never = &mut reaper => match never {},
+                },
                 Some(news) = news.recv() => work.note(news),
                 Some(ended) = work.slots.join_next() => {
-                    if let Ok(number) = ended {
-                        work.seats.remove(&number);
+                    if let Ok(ended) = ended {
+                        work.seats.remove(&ended.number);
                     }
                 }
                 arrived = invocations.recv(), if work.waiting.len() < QUEUE => match arrived {
@@ -324,13 +337,41 @@ impl Work {
         impatient.into_iter().chain(reaped).min()
     }
 
+    /// Ends all environments, and begins again as at the start. What they had not begun with waits for the new ones.
+    ///
+    /// The old ones are gone before the first new one is there, so that an app may have its port back.
+    async fn restart(&mut self, reason: &str, news: &mut mpsc::UnboundedReceiver<News>) {
+        let sandbox = Arc::clone(&self.pool.sandbox);
+        let reason = reason.to_owned();
+        sandbox.journal.write(&Entry::Restart { reason });
+        let left = self.stop_all().await;
+        sandbox.orphans.all_ended().await;
+        // The new ones have the numbers of the old ones.
+        while news.try_recv().is_ok() {}
+        self.seats.clear();
+        let since = Instant::now();
+        for invocation in left.into_iter().rev() {
+            self.waiting.push_front(Waiting { invocation, since });
+        }
+        self.begin();
+    }
+
+    /// Shuts all environments down in order; gives what they had not begun with.
+    async fn stop_all(&mut self) -> Vec<Invocation> {
+        std::mem::take(&mut self.stop).send_replace(true);
+        let mut left = Vec::new();
+        while let Some(ended) = self.slots.join_next().await {
+            left.extend(ended.into_iter().flat_map(|ended| ended.left));
+        }
+        self.pool.sandbox.orphans.kill();
+        left
+    }
+
     /// Shuts everything down in order.
     async fn end(mut self) {
         self.waiting.clear();
-        self.stop.send_replace(true);
-        while self.slots.join_next().await.is_some() {}
+        self.stop_all().await;
         let sandbox = &self.pool.sandbox;
-        sandbox.orphans.kill();
         let replies = sandbox.tally.replies();
         sandbox.journal.write(&Entry::Replies(replies));
     }

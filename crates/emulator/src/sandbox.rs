@@ -76,6 +76,11 @@ pub enum SandboxError {
         /// What plays `/opt`.
         opt: PathBuf,
     },
+    /// A handler setting that no function can have.
+    #[error(
+        "handler {0:?} is none that Lambda takes: 1 to 128 characters without white space; a command with arguments goes into a script"
+    )]
+    Handler(String),
     /// A snapshot of what has none.
     #[error("SnapStart is for zip functions with a managed runtime, not for {0}")]
     NoSnapshot(&'static str),
@@ -277,6 +282,16 @@ fn check_provisioned(settings: &Settings) -> Result<(), SandboxError> {
     }
 }
 
+/// Source: AWS API reference, `Handler` of `CreateFunction`.
+fn check_handler(handler: &str) -> Result<(), SandboxError> {
+    const MAX: usize = 128;
+    let is_taken =
+        (1..=MAX).contains(&handler.chars().count()) && !handler.chars().any(char::is_whitespace);
+    is_taken
+        .then_some(())
+        .ok_or_else(|| SandboxError::Handler(handler.to_owned()))
+}
+
 fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, SandboxError> {
     match &settings.shape {
         Shape::Entrypoint { command } => {
@@ -304,8 +319,11 @@ fn runtime_command(settings: &Settings, opt: Option<&Path>) -> Result<Command, S
             })
         }
         Shape::Zip {
-            directory, runtime, ..
+            directory,
+            handler,
+            runtime,
         } => {
+            check_handler(handler)?;
             let package = layout::directory("--zip", directory)?;
             let opt = opt.unwrap_or(Path::new("/opt"));
             let (program, arguments) = match runtime {

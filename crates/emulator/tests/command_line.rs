@@ -86,82 +86,76 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
     fs::write(variables.path(), "GOOD=1\n2BAD=x\n").unwrap();
     let variables = variables.path().to_str().unwrap();
     let api_is_taken = format!("Invoke API (--api-port) cannot listen on 127.0.0.1:{port}: ");
-    for (arguments, code, words) in [
-        (vec![], 2, "no command given"),
+    let after_port = format!("--adapter /bin/sh --port {port} -- x");
+    let api_port = format!("--adapter /bin/sh --port 0 --api-port {port}");
+    let runtime_api_port = format!("--adapter /bin/sh --runtime-api-port {port} -- x");
+    for (line, code, words) in [
+        ("", 2, "no command given"),
         (
-            vec!["--adapter", "/nowhere/adapter", "--", "x"],
+            "--adapter /nowhere/adapter -- x",
             2,
             "--adapter /nowhere/adapter is not an executable file",
         ),
         (
-            vec!["--adapter", plain, "--", "x"],
+            &format!("--adapter {plain} -- x"),
             2,
             "is not an executable file",
         ),
         (
-            vec!["--event", "/nowhere", "--", "x"],
+            "--event /nowhere -- x",
             2,
             "--event /nowhere cannot be read",
         ),
         (
-            vec![
-                "--zip",
-                "/nowhere",
-                "--handler",
-                "run.sh",
-                "--adapter",
-                "/bin/sh",
-            ],
+            "--zip /nowhere --handler run.sh --adapter /bin/sh",
             2,
             "--zip /nowhere is not a directory",
         ),
         (
-            vec!["--image-attach", "--opt", "/nowhere", "--", "x"],
+            "--watch /nowhere --adapter /bin/sh -- x",
+            2,
+            "--watch /nowhere cannot be read: No such file or directory",
+        ),
+        (
+            "--image-attach --opt /nowhere -- x",
             2,
             "--opt /nowhere is not a directory",
         ),
         (
-            vec!["--adapter", "/bin/sh", "--extension", plain, "--", "x"],
+            &format!("--adapter /bin/sh --extension {plain} -- x"),
             2,
             plain,
         ),
         (
-            vec!["--adapter", "/bin/sh", "--snapstart", "--", "x"],
+            "--adapter /bin/sh --snapstart -- x",
             2,
             "SnapStart is for zip functions with a managed runtime, not for container images",
         ),
+        (&after_port, 1, port.as_str()),
+        (&api_port, 1, &api_is_taken),
         (
-            vec!["--adapter", "/bin/sh", "--port", &port, "--", "x"],
-            1,
-            port.as_str(),
-        ),
-        (
-            vec!["--adapter", "/bin/sh", "--port", "0", "--api-port", &port],
-            1,
-            &api_is_taken,
-        ),
-        (
-            vec!["--adapter", "/bin/sh", "--env-file", variables],
+            &format!("--adapter /bin/sh --env-file {variables}"),
             2,
             "line 2: \"2BAD\" is no name of a variable",
         ),
-        (
-            vec![
-                "--adapter",
-                "/bin/sh",
-                "--runtime-api-port",
-                &port,
-                "--",
-                "x",
-            ],
-            1,
-            port.as_str(),
-        ),
+        (&runtime_api_port, 1, port.as_str()),
     ] {
+        let arguments: Vec<_> = line.split_whitespace().collect();
         let (status, error) = error_of(&run(&arguments));
-        assert_eq!(status, Some(code), "{arguments:?}: {error}");
-        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert_eq!(status, Some(code), "{line}: {error}");
+        assert!(error.contains(words), "{line}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_handler_that_lambda_refuses_is_refused() {
+    let handler = ["--zip", "/tmp", "--opt", "/tmp", "--handler"];
+    for refused in ["node server.js", "", &"h".repeat(129)] {
+        let (status, error) = error_of(&run(&[&handler[..], &[refused]].concat()));
+        assert_eq!(status, Some(2));
+        let words = format!("handler {refused:?} is none that Lambda takes");
+        assert!(error.contains(&words), "{error}");
     }
 }
 

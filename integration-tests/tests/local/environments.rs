@@ -174,3 +174,19 @@ fn no_process_of_any_environment_outlives_the_local_lambda() {
     mark.wait_until_gone();
     drop(open);
 }
+
+#[test]
+fn what_an_app_said_before_its_end_is_not_repeated_on_the_line_of_the_request() {
+    let script = "printf 'first line\\nsecond line\\n' >&2; exit 3";
+    let local = Local::builder().command(&["sh", "-c", script]).start();
+    assert_eq!(local.get("/").status(), 502);
+    let _ = local.program().stderr_line("GET / 502");
+    let log = local.program().stderr();
+    let line = log.iter().position(|line| line.starts_with("GET / 502"));
+    let after = &log[line.expect("it was there")..];
+    assert!(after[0].contains("app exited with code 3"), "{after:?}");
+    assert!(
+        !after.iter().any(|line| line.contains("second line")),
+        "{after:?}"
+    );
+}

@@ -5,3 +5,4 @@ mod environments;
 mod limits;
 mod provisioned;
 mod streams;
+mod watch;

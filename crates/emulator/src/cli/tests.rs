@@ -106,3 +106,29 @@ fn a_timeout_may_be_a_fraction() {
         Duration::from_millis(500)
     );
 }
+
+#[test]
+fn what_is_watched_is_what_the_function_is_made_of() {
+    for (arguments, watched) in [
+        ("-- node server.js", None),
+        ("--watch -- node server.js", Some(vec!["."])),
+        (
+            "--watch src --watch views -- node server.js",
+            Some(vec!["src", "views"]),
+        ),
+        ("--watch --zip app --handler run.sh", Some(vec!["app"])),
+        (
+            "--watch --adapter target/function",
+            Some(vec!["target/function"]),
+        ),
+        (
+            "--watch --adapter target/adapter -- node server.js",
+            Some(vec![".", "target/adapter"]),
+        ),
+    ] {
+        let words = std::iter::once("streamgate-local").chain(arguments.split_whitespace());
+        let cli = Cli::try_parse_from(words).unwrap();
+        let watched = watched.map(|paths| paths.into_iter().map(PathBuf::from).collect());
+        assert_eq!(cli.watched(), watched, "{arguments}");
+    }
+}

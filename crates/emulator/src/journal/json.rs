@@ -147,6 +147,7 @@ impl Entry {
                 json!({ "request_id": request_id, "attempt": attempt, "after_ms": millis(*after) }),
             ),
             Self::Access(access) => ("request", access.members()),
+            Self::Restart { reason } => ("restart", json!({ "reason": reason })),
             Self::Stopping { reason, message } => {
                 ("shutdown", json!({ "reason": reason, "message": message }))
             }

@@ -25,7 +25,7 @@ impl Entry {
             | Self::Frozen { running: 1.., .. } => "\x1b[33m",
             Self::Access(access) if access.end != AccessEnd::Complete => "\x1b[31m",
             Self::Access(access) if access.status.is_some_and(|status| status >= 500) => "\x1b[31m",
-            Self::Access(_) => "\x1b[36m",
+            Self::Access(_) | Self::Restart { .. } => "\x1b[36m",
             _ => "\x1b[2m",
         }
     }
@@ -62,7 +62,8 @@ impl Entry {
                 f,
                 "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{}\n  {message}",
                 report_millis(*duration),
-                bad_end(error_type)
+                bad_end(error_type),
+                message = first_line(message)
             ),
             _ => Ok(()),
         }
@@ -214,6 +215,7 @@ impl fmt::Display for Entry {
                     }
                 }
             }
+            Self::Restart { reason } => write!(f, "RESTART {reason}"),
             Self::Stopping {
                 reason,
                 message: None,
@@ -221,11 +223,16 @@ impl fmt::Display for Entry {
             Self::Stopping {
                 reason,
                 message: Some(message),
-            } => write!(f, "SHUTDOWN Reason: {reason}: {message}"),
+            } => write!(f, "SHUTDOWN Reason: {reason}: {}", first_line(message)),
             Self::Killed { process, reason } => write!(f, "SIGKILL {process}: {reason}"),
             Self::Access(access) => access.fmt(f),
         }
     }
+}
+
+/// Of an error that was told in full before, such as one with a stack trace.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 /// How a phase ended, if not well.
@@ -256,8 +263,8 @@ impl fmt::Display for Access {
             AccessEnd::FunctionError(error_type) => {
                 write!(f, "ended by error trailers ({error_type})")
             }
-            AccessEnd::Cut(reason) => write!(f, "cut: {reason}"),
-            AccessEnd::Refused(reason) => write!(f, "{reason}"),
+            AccessEnd::Cut(reason) => write!(f, "cut: {}", first_line(reason)),
+            AccessEnd::Refused(reason) => f.write_str(first_line(reason)),
             AccessEnd::ClientGone => f.write_str("client gone"),
         }
     }

@@ -51,6 +51,14 @@ pub(super) struct Slot {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// An environment that is no more.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) number: u32,
+    /// What it was handed and had not begun with.
+    pub(super) left: Vec<Invocation>,
+}
+
 /// An invocation that is over, or whose environment has to be.
 struct Finished {
     outcome: Result<(), Fault>,
@@ -64,11 +72,11 @@ impl Slot {
     /// Init runs at once. An environment that fell is started again inside the next invocation and under the
     /// function's own timeout: the "suppressed init" of AWS page "Understanding the Lambda execution environment
     /// lifecycle".
-    pub(super) async fn run(self, mut invocations: mpsc::Receiver<Invocation>) -> u32 {
+    pub(super) async fn run(self, mut invocations: mpsc::Receiver<Invocation>) -> Ended {
         let mut stop = self.stop.clone();
         let mut environment = tokio::select! {
             started = self.cold_start() => started.ok(),
-            () = stopped(&mut stop) => return self.number,
+            () = stopped(&mut stop) => return self.ended(None, invocations),
         };
         let mut running = FuturesUnordered::new();
         loop {
@@ -111,7 +119,7 @@ impl Slot {
             } else {
                 let started = tokio::select! {
                     started = self.start(InitPhase::Invoke) => started,
-                    () = stopped(&mut stop) => return self.number,
+                    () = stopped(&mut stop) => return self.ended(Some(invocation), invocations),
                 };
                 match started {
                     Ok(started) => environment.insert(started),
@@ -139,7 +147,16 @@ impl Slot {
             });
             environment.stop(SPINDOWN).await;
         }
-        self.number
+        self.ended(None, invocations)
+    }
+
+    fn ended(&self, first: Option<Invocation>, mut rest: mpsc::Receiver<Invocation>) -> Ended {
+        rest.close();
+        let rest = std::iter::from_fn(|| rest.try_recv().ok());
+        Ended {
+            number: self.number,
+            left: first.into_iter().chain(rest).collect(),
+        }
     }
 
     /// A pool that has gone needs no news.

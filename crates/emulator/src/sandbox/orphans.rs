@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::census;
 
@@ -21,6 +22,8 @@ pub(crate) struct Orphans {
     adopts: bool,
     /// Those started that somebody waits for.
     started: Mutex<HashSet<Pid>>,
+    /// Told when the last of them has ended.
+    none_left: Notify,
     lives: AtomicUsize,
 }
 
@@ -30,6 +33,7 @@ impl Orphans {
         Self {
             adopts: adopt && become_subreaper(),
             started: Mutex::default(),
+            none_left: Notify::new(),
             lives: AtomicUsize::new(0),
         }
     }
@@ -52,7 +56,21 @@ impl Orphans {
     }
 
     pub(super) fn ended(&self, pid: Pid) {
-        self.started().remove(&pid);
+        let mut started = self.started();
+        started.remove(&pid);
+        if started.is_empty() {
+            self.none_left.notify_waiters();
+        }
+    }
+
+    /// Resolves when all processes that were started have ended, those too of an init that was broken off.
+    pub(crate) async fn all_ended(&self) {
+        let mut told = std::pin::pin!(self.none_left.notified());
+        // From now on it would hear of the end.
+        told.as_mut().enable();
+        if !self.started().is_empty() {
+            told.await;
+        }
     }
 
     /// Counts one more environment.
