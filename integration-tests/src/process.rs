@@ -271,6 +271,14 @@ impl Program {
             .unwrap_or_else(|| panic!("{} never wrote {text:?}; {}", self.name, self.transcript()))
     }
 
+    /// Whether there is a line that contains `text` by now, on whichever stream.
+    #[must_use]
+    pub fn has_line(&self, text: &str) -> bool {
+        let output = self.output.lock();
+        let mut lines = output.stdout.iter().chain(&output.stderr);
+        lines.any(|line| line.contains(text))
+    }
+
     fn line(&self, text: &str, stream: fn(&Output) -> &Vec<String>) -> String {
         let found = self.output.wait(PATIENCE, |output| {
             let found = stream(output)

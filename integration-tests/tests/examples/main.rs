@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::examples::{self, Example, Probe, Running, Shape, Streams};
-use integration_tests::http::{Client, Next, Request};
+use integration_tests::http::{self, Client, Next, Request};
 use integration_tests::waiting;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -321,7 +321,15 @@ fn check_answer(running: &Running, probe: &Probe, package: &Path) -> Result<Answ
         return Err(format!("other bytes than expected, {} of them", body.len()));
     }
     if let Some(part) = &probe.log {
-        let _ = running.program.any_line(part);
+        // What an app writes through another process of its own, as php-fpm does, may be on its way when the environment
+        // freezes. Then it comes with the next invocation.
+        waiting::eventually(format!("the line {part:?}"), || {
+            if running.program.has_line(part) {
+                return Some(());
+            }
+            http::get(running.address, "/");
+            None
+        });
     }
     let first = arrivals.first().copied();
     Ok(Answer {
