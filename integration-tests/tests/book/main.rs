@@ -26,9 +26,15 @@ const READ: [&str; 2] = ["quick-start-zip", "quick-start-image"];
 fn a_newcomers_path_for_a_zip_works_word_for_word() {
     let done = read(READ[0]);
     // What was packed is what Lambda unpacks.
-    let unpack = "python3 -m zipfile -e function.zip task";
-    let local = "exec streamgate-local --port 0 --zip task --handler 'node server.js' --opt streamgate/target/layer";
-    let mut program = done.start(&format!("{unpack}\n{local}"), done.scratch.path());
+    let package = std::fs::File::open(done.scratch.path().join("function.zip"));
+    let package = zip::ZipArchive::new(package.expect("it was packed"));
+    let unpacked = package
+        .expect("it is a zip")
+        .extract(done.scratch.path().join("task"));
+    unpacked.expect("a zip can be unpacked");
+    let local =
+        "exec streamgate-local --port 0 --zip task --handler run.sh --opt streamgate/target/layer";
+    let mut program = done.start(local, done.scratch.path());
     check(&ready(&mut program), &done.printed);
 }
 

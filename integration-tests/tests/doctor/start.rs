@@ -192,13 +192,18 @@ fn a_command_line_is_looked_at_as_far_as_it_names_files() {
         let by_handler = question().handler(line).ask();
         if id.is_empty() {
             by_command.nothing();
-            by_handler.nothing();
         } else {
             by_command.only(severity, id);
-            // One word with a path is taken for a file.
-            let is_file = !line.contains(' ');
-            by_handler.only(severity, if is_file { "handler-missing" } else { id });
         }
+        let refused = line.contains(' ');
+        by_handler.only(
+            "error",
+            if refused {
+                "handler-refused"
+            } else {
+                "handler-missing"
+            },
+        );
     }
 }
 

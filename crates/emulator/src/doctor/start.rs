@@ -102,6 +102,17 @@ fn check_runtime(function: &Function, package: &Package) -> Vec<Finding> {
 }
 
 fn check_handler(function: &Function, package: &Package, handler: &str) -> Vec<Finding> {
+    if handler.contains(char::is_whitespace) {
+        return vec![
+            Finding::error("handler-refused", "--handler")
+                .what(format!(
+                    "the handler {} has white space in it",
+                    shown(handler)
+                ))
+                .why("Lambda refuses to create such a function")
+                .mend("make that line the value of STREAMGATE_COMMAND, or a script the handler"),
+        ];
+    }
     // What the adapter joins to the package's folder.
     let path = handler.strip_prefix("/var/task/").unwrap_or(handler);
     if package.file(path).is_some() {
@@ -117,8 +128,7 @@ fn check_handler(function: &Function, package: &Package, handler: &str) -> Vec<F
 
 /// A handler that cannot be meant for a command line, and is no file.
 fn missing(package: &Package, path: &str, handler: &str) -> Option<Finding> {
-    let looks_like_file = !path.contains(char::is_whitespace) && path.contains(['.', '/']);
-    if !looks_like_file {
+    if !path.contains(['.', '/']) {
         return None;
     }
     let finding = Finding::error("handler-missing", package.place(path))
