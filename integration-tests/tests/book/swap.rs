@@ -101,6 +101,8 @@ impl Function {
         let mut command = Command::new(binaries::streamgate_local());
         command
             .args(&self.options)
+            // Its ports are its own, so that there can be one app only.
+            .args(["--max-environments", "1", "--at-limit", "wait"])
             .arg("--zip")
             .arg(self.package.path());
         command.args(["--handler", "run.sh"]).arg("--opt").arg(opt);
@@ -142,7 +144,6 @@ impl Function {
 }
 
 struct Running {
-    #[expect(dead_code, reason = "it ends when this is dropped")]
     program: Program,
     address: SocketAddr,
 }
@@ -303,8 +304,10 @@ fn compare(function: &Function) {
             let response = http::exchange(running.address, &request);
             (format!("{request:?}"), Seen::new(&response))
         });
-        responses.collect::<Vec<_>>()
+        let responses = responses.collect::<Vec<_>>();
+        (responses, running.program.transcript())
     });
+    let [(theirs, _), (ours, log)] = [theirs, ours];
     let differences: Vec<String> = theirs
         .into_iter()
         .zip(ours)
@@ -314,7 +317,7 @@ fn compare(function: &Function) {
         .collect();
     assert!(
         differences.is_empty(),
-        "{:?}:\n{}",
+        "{:?}:\n{}\n{log}",
         function.options,
         differences.join("\n")
     );
