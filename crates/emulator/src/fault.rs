@@ -7,7 +7,7 @@ use crate::invocation::{InvocationError, ReportedError};
 
 /// What ended an environment before its time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The runtime process could not be started.
     #[error("runtime process {program:?} could not be started: {reason}")]
     RuntimeLaunch {
@@ -82,8 +82,7 @@ pub enum Fault {
 
 impl Fault {
     /// The platform's name for it (source: RIE `internal/lambda/fatalerror/fatalerror.go`).
-    #[must_use]
-    pub fn error_type(&self) -> &str {
+    pub(crate) fn error_type(&self) -> &str {
         match self {
             Self::RuntimeLaunch { .. } => "Runtime.InvalidEntrypoint",
             Self::OutOfMemory(_) => "Runtime.OutOfMemory",
@@ -99,8 +98,7 @@ impl Fault {
     }
 
     /// `shutdownReason` of the SHUTDOWN event, lower case as RIE sends it (`internal/lambda/rapid/handlers.go`).
-    #[must_use]
-    pub fn shutdown_reason(&self) -> &'static str {
+    pub(crate) fn shutdown_reason(&self) -> &'static str {
         match self {
             Self::Timeout(_) | Self::InitTimeout { .. } => "timeout",
             _ => "failure",

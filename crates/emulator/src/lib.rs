@@ -6,31 +6,74 @@
 //! mistake must not cancel out. What it claims about Lambda, with the source of each claim, is in
 //! `docs/local-lambda.md`.
 //!
+//! # In tests
+//!
+//! An app behind its adapter, as a client of the function URL sees it. Features are off: `default-features = false` leaves
+//! out what only the program `streamgate-local` needs.
+//!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use streamgate_emulator::{Emulator, Settings, Shape};
 //!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let command = vec!["node".into(), "server.js".into()];
 //! let mut settings = Settings::new(Shape::Entrypoint { command });
+//! settings.adapter = Some("target/release/streamgate".into());
 //! settings.port = 0;
+//! // The app finds `PATH` and what else it needs of the shell's variables.
 //! settings.inherited = std::env::vars_os().collect();
 //! let emulator = Emulator::start(settings).await?;
-//! println!("{}", emulator.url());
+//! println!("ask {} with any HTTP client", emulator.url());
 //! emulator.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Settings::front`] chooses the front end. [`Emulator::invoke`] sends any bytes as an event, past the front end:
+//! A custom runtime by itself, and events past the front end. [`Settings::front`] chooses a front end, [`Settings::freeze`],
+//! [`Settings::timeout`] and the others what else there is of Lambda.
 //!
 //! ```no_run
-//! # async fn example(emulator: streamgate_emulator::Emulator) -> Result<(), streamgate_emulator::InvocationError> {
+//! use streamgate_emulator::{Emulator, InvokeMode, Settings, Shape};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut settings = Settings::new(Shape::Entrypoint { command: Vec::new() });
+//! settings.adapter = Some("target/debug/my-function".into());
+//! settings.port = 0;
+//! settings.invoke_mode = InvokeMode::Buffered;
+//! let emulator = Emulator::start(settings).await?;
 //! let mut reply = emulator.invoke(r#"{"source":"aws.events"}"#).await?;
-//! println!("{:?}", reply.collect().await?);
+//! assert_eq!(reply.collect().await?, "null");
+//! // The environment is done with it: extensions too, and the freeze may come.
 //! reply.settled().await;
+//! emulator.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What happened, as it happens, and calls of the Runtime API that go wrong:
+//!
+//! ```no_run
+//! use std::sync::mpsc;
+//!
+//! use streamgate_emulator::{Emulator, Entry, Journal, Settings};
+//!
+//! # async fn example(mut settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+//! let (entries, log) = mpsc::channel();
+//! settings.journal = Journal::new(move |entry| {
+//!     let _ = entries.send(entry.clone());
+//! });
+//! settings.faults = "response 1 reset".parse()?;
+//! let emulator = Emulator::start(settings).await?;
+//! assert!(emulator.invoke("{}").await.is_err());
+//! assert!(log.try_iter().any(|entry| matches!(entry, Entry::Faulted { .. })));
+//! assert_eq!(emulator.replies().lost, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It takes a tokio runtime, of one thread or several. Processes belong to the emulator: they end with it, also when it is
+//! dropped.
+//!
+//! # How it is built
 //!
 //! | module | what |
 //! |---|---|
@@ -87,7 +130,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-pub use fault::Fault;
 pub use faults::{FaultScript, FaultScriptError};
 pub use invocation::{InvocationError, ReportedError};
 pub use invoke::Reply;
