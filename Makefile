@@ -15,7 +15,6 @@ help:
 	@echo "make demo CMD='...'   another app, started with that command; it listens on \$$PORT"
 	@echo "make test             every test; installs what they need"
 	@echo "make examples         every example, the heavy ones too, in both shapes, with a table; EXAMPLE=name for one"
-	@echo "make test-adapters    AWS Lambda Web Adapter behind the local Lambda"
 	@echo "make layer            the adapter and its bootstrap, laid out as a layer, for both architectures, in dist; this machine's in target/layer"
 	@echo "make apps             WordPress, DokuWiki, Radicale and PocketBase, installed and taken through a journey each; as root"
 	@echo "make bench            the adapter beside its peers and the least that a proxy can do, in 4 minutes"
@@ -69,11 +68,6 @@ examples: setup
 .PHONY: apps
 apps:
 	integration-tests/apps/run
-
-# Another adapter behind the local Lambda. It is built from crates.io, which takes minutes, once.
-.PHONY: test-adapters
-test-adapters: setup
-	cargo test --locked --package integration-tests --test invoke_apis -- --ignored
 
 BENCHES = cargo run --locked --quiet --release --package streamgate-benches --bin
 GATE = cargo run --locked --quiet --profile gate --package streamgate-benches --bin instructions

@@ -59,12 +59,20 @@ pub fn streamgate_layer() -> &'static Path {
     built(&BUILT, || build("streamgate-layer", "streamgate-layer"))
 }
 
-/// A program that the setup script puts below Cargo's target folder.
+/// A Python program that the setup script puts below Cargo's target folder.
 ///
 /// `tests_folder` is Cargo's own for tests (`CARGO_TARGET_TMPDIR`).
 pub fn tool(tests_folder: &str, name: &str) -> PathBuf {
-    let tools = Path::new(tests_folder).with_file_name("tools");
-    let path = tools.join("python/bin").join(name);
+    installed(tests_folder, &format!("python/bin/{name}"))
+}
+
+/// AWS Lambda Web Adapter, which the setup script puts there too.
+pub fn web_adapter(tests_folder: &str) -> PathBuf {
+    installed(tests_folder, "bin/lambda-adapter")
+}
+
+fn installed(tests_folder: &str, name: &str) -> PathBuf {
+    let path = Path::new(tests_folder).with_file_name("tools").join(name);
     assert!(
         path.is_file(),
         "there is no {}: integration-tests/setup/install installs it",

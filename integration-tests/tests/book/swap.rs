@@ -91,7 +91,8 @@ impl Function {
             Layer::Ours => drop(adapter::install(opt)),
             Layer::WebAdapter => {
                 fs::create_dir(opt.join("extensions")).unwrap();
-                copy_program(&web_adapter(), &opt.join("extensions/lambda-adapter"));
+                let program = binaries::web_adapter(env!("CARGO_TARGET_TMPDIR"));
+                copy_program(&program, &opt.join("extensions/lambda-adapter"));
                 fs::write(opt.join("bootstrap"), BOOTSTRAP).unwrap();
                 fs::set_permissions(opt.join("bootstrap"), fs::Permissions::from_mode(0o755))
                     .unwrap();
@@ -146,17 +147,6 @@ impl Function {
 struct Running {
     program: Program,
     address: SocketAddr,
-}
-
-fn web_adapter() -> std::path::PathBuf {
-    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools");
-    let program = tools.join("bin/lambda-adapter");
-    assert!(
-        program.is_file(),
-        "there is no {}: integration-tests/setup/install builds it",
-        program.display()
-    );
-    program
 }
 
 /// All that its documentation has, but for those of SnapStart.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use integration_tests::binaries::{misbehave, repository, streamgate};
+use integration_tests::binaries::{misbehave, repository, streamgate, web_adapter};
 use integration_tests::event::function_url;
 use integration_tests::gate::Gate;
 use integration_tests::http;
@@ -110,22 +110,8 @@ fn a_plain_lambda_runtime_function_needs_no_adapter() {
 }
 
 #[test]
-#[ignore = "builds an adapter from crates.io for minutes: make test-adapters"]
 fn aws_lambda_web_adapter_serves_and_streams() {
-    let tools = target().join("tools");
-    let program = tools.join("bin/lambda-adapter");
-    if !program.is_file() {
-        cargo(&[
-            "install",
-            "--quiet",
-            "--locked",
-            "lambda_web_adapter",
-            "--version",
-            "1.0.0-rc1",
-            "--root",
-            tools.to_str().unwrap(),
-        ]);
-    }
+    let program = web_adapter(env!("CARGO_TARGET_TMPDIR"));
     let gate = Gate::bind();
     let port = integration_tests::app::free_port().to_string();
     let variable = |name: &str, value: &str| format!("{name}={value}");
