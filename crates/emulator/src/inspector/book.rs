@@ -35,7 +35,8 @@ impl Book {
     pub(super) fn take(&mut self, number: u32, now: f64, entry: &Entry) -> Vec<Message> {
         match entry {
             Entry::InitStart { runtime, .. } => {
-                let environment = Environment::start(number, runtime, now);
+                let earlier = self.environments.remove(&number);
+                let environment = Environment::start(number, runtime, earlier, now);
                 self.environments.insert(number, environment);
                 self.of_environment(number)
             }

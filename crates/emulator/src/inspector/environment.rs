@@ -62,7 +62,8 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn start(number: u32, runtime: &str, now: f64) -> Self {
+    /// A start of the environment of this number, whose spans up to now, if it had an earlier life, are `earlier`.
+    pub(super) fn start(number: u32, runtime: &str, earlier: Option<Self>, now: f64) -> Self {
         let mut started = Self {
             number,
             runtime: runtime.to_owned(),
@@ -70,7 +71,7 @@ impl Environment {
             begin: now,
             initialized: None,
             marks: Vec::new(),
-            spans: VecDeque::new(),
+            spans: earlier.map(|earlier| earlier.spans).unwrap_or_default(),
             failed: None,
             open: Vec::new(),
             served: false,
@@ -99,7 +100,8 @@ impl Environment {
                 self.state = "frozen";
                 self.enter(Kind::Frozen, now);
             }
-            Entry::Thawed { .. } => self.become_idle(now),
+            // To be stopped it is thawed.
+            Entry::Thawed { .. } if self.state != "gone" => self.become_idle(now),
             Entry::Stopping { .. } => self.stop(now),
             _ => return false,
         }
@@ -126,15 +128,13 @@ impl Environment {
     /// It is over; `answered` is when its response was.
     pub(super) fn end_invocation(&mut self, id: &str, answered: Option<f64>, now: f64) {
         self.open.retain(|open| open != id);
-        if !self.open.is_empty() {
+        if !self.open.is_empty() || self.state == "gone" {
             return;
         }
         if let Some(answered) = answered.filter(|answered| now - answered > BEHIND) {
             self.enter(Kind::After, answered);
         }
-        if self.state != "gone" {
-            self.become_idle(now);
-        }
+        self.become_idle(now);
     }
 
     pub(super) fn only_open(&self) -> Option<&str> {

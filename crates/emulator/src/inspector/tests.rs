@@ -108,6 +108,36 @@ fn an_environment_is_a_row_of_spans() {
 }
 
 #[test]
+fn an_environment_that_is_stopped_stays_so_until_it_starts_again() {
+    let mut book = Book::default();
+    book.take(1, 0.0, &init_start());
+    book.take(1, 10.0, &init_done());
+    let frozen = Entry::Frozen {
+        stopped: 3,
+        running: 0,
+    };
+    book.take(1, 20.0, &frozen);
+    let stopping = Entry::Stopping {
+        reason: "spindown",
+        message: None,
+    };
+    book.take(1, 30.0, &stopping);
+    let after = Duration::from_millis(10);
+    book.take(1, 31.0, &Entry::Thawed { after });
+    let messages = book.take(1, 40.0, &init_start());
+    let span = |kind: &str, from, to| (kind.to_owned(), from, to);
+    assert_eq!(
+        spans(&messages),
+        [
+            span("init", 0.0, Some(10.0)),
+            span("idle", 10.0, Some(20.0)),
+            span("frozen", 20.0, Some(30.0)),
+            span("init", 40.0, None),
+        ]
+    );
+}
+
+#[test]
 fn only_the_invocation_that_waited_for_the_start_is_cold() {
     let mut book = Book::default();
     book.take(1, 0.0, &init_start());
