@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -42,6 +42,36 @@ pub struct Screen {
     pub height: u32,
     /// Whether the user has asked for dark colours.
     pub dark: bool,
+}
+
+/// A window on a desk.
+pub const DESKTOP: Screen = Screen {
+    width: 1280,
+    height: 900,
+    dark: false,
+};
+
+/// The narrowest phone that pages are made for.
+pub const PHONE: Screen = Screen {
+    width: 375,
+    height: 812,
+    dark: false,
+};
+
+/// A window on a desk at night.
+pub const NIGHT: Screen = Screen {
+    dark: true,
+    ..DESKTOP
+};
+
+/// Where the pictures go, for people to look at: below Cargo's target folder.
+///
+/// `tests_folder` is Cargo's own for tests (`CARGO_TARGET_TMPDIR`).
+#[must_use]
+pub fn screenshots(tests_folder: &str) -> PathBuf {
+    let folder = Path::new(tests_folder).with_file_name("screenshots");
+    fs::create_dir_all(&folder).expect("a folder for the pictures can be made");
+    folder
 }
 
 /// A running browser with one page.

@@ -3,28 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use integration_tests::binaries;
-use integration_tests::browser::{Browser, Screen};
+use integration_tests::browser::{Browser, DESKTOP, NIGHT, PHONE, Screen, screenshots};
 use integration_tests::local::Local;
 use integration_tests::waiting::eventually;
 use serde_json::Value;
-
-const DESKTOP: Screen = Screen {
-    width: 1280,
-    height: 860,
-    dark: false,
-};
-const PHONE: Screen = Screen {
-    width: 375,
-    height: 812,
-    dark: false,
-};
-const NIGHT: Screen = Screen {
-    dark: true,
-    ..DESKTOP
-};
 
 /// How many different lengths of the streamed text must be seen while it grows, of about sixty that there are. A look
 /// takes a few milliseconds, so a stream that arrives in lumps shows one or two.
@@ -65,7 +49,7 @@ fn the_page_shows_each_token_as_it_comes_and_the_buffered_text_at_once() {
         streamed * 4.0 < buffered,
         "the first word after {streamed} s and {buffered} s"
     );
-    browser.screenshot(&screenshots().join("demo-done.png"));
+    browser.screenshot(&screenshots(env!("CARGO_TARGET_TMPDIR")).join("demo-done.png"));
     assert_eq!(browser.console(), Vec::<Value>::new(), "the console");
 }
 
@@ -76,7 +60,7 @@ fn the_page_can_be_looked_at_on_a_desktop_on_a_phone_and_at_night() {
         eventually("half of the text", || {
             (look(&browser).streamed.len() > 180).then_some(())
         });
-        let file = screenshots().join(format!("{name}.png"));
+        let file = screenshots(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
         browser.screenshot(&file);
         assert!(fs::read(&file).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG")));
         let width = browser.evaluate("return document.documentElement.scrollWidth");
@@ -152,13 +136,4 @@ fn first_word(browser: &Browser, pane: &str) -> f64 {
     seconds
         .as_f64()
         .unwrap_or_else(|| panic!("the clock of {pane} shows {seconds}"))
-}
-
-fn screenshots() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let folder = target
-        .expect("Cargo's folder for tests is below its target folder")
-        .join("screenshots");
-    fs::create_dir_all(&folder).expect("a folder for the pictures can be made");
-    folder
 }

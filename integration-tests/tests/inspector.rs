@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The inspector of the local Lambda: its page in a real browser, and what it hands out to others.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
-use integration_tests::browser::{Browser, Screen};
+use integration_tests::browser::{Browser, DESKTOP, NIGHT, PHONE, Screen, screenshots};
 use integration_tests::gate::Gate;
 use integration_tests::http::{self, Client, Request};
 use integration_tests::local::Local;
 use integration_tests::waiting::eventually;
 use serde_json::{Value, json};
-
-const DESKTOP: Screen = Screen {
-    width: 1280,
-    height: 900,
-    dark: false,
-};
-const PHONE: Screen = Screen {
-    width: 375,
-    height: 812,
-    dark: false,
-};
-const NIGHT: Screen = Screen {
-    dark: true,
-    ..DESKTOP
-};
 
 /// Where the inspector listens.
 fn inspector_of(local: &Local) -> SocketAddr {
@@ -186,7 +169,7 @@ fn the_inspector_can_be_looked_at_on_a_desktop_on_a_phone_and_at_night() {
         eventually("the details", || {
             detail(&browser).contains("rawPath").then_some(())
         });
-        browser.screenshot(&screenshots().join(format!("{name}.png")));
+        browser.screenshot(&screenshots(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png")));
         let width = browser.evaluate("return document.documentElement.scrollWidth");
         assert!(
             width
@@ -297,13 +280,4 @@ fn there_may_be_no_inspector_and_a_port_that_is_taken_is_named() {
     let line = program.stderr_line("cannot listen");
     assert!(line.contains("inspector") && line.contains(&port), "{line}");
     assert_eq!(program.wait().code(), Some(1));
-}
-
-fn screenshots() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let folder = target
-        .expect("Cargo's folder for tests is below its target folder")
-        .join("screenshots");
-    fs::create_dir_all(&folder).expect("a folder for the pictures can be made");
-    folder
 }
