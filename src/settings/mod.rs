@@ -24,15 +24,6 @@ pub use vars::{Alias, VARS, Var};
 pub const PREFIX: &str = "STREAMGATE_";
 /// What the variables of AWS Lambda Web Adapter start with; those that we know are aliases.
 const WEB_ADAPTER_PREFIX: &str = "AWS_LWA_";
-/// Its older names without a prefix, which are aliases too; `HOST` and `PORT` are used by others as well, and are no sign
-/// of it.
-const WEB_ADAPTER_BARE: [&str; 5] = [
-    "ASYNC_INIT",
-    "READINESS_CHECK_PATH",
-    "READINESS_CHECK_PORT",
-    "READINESS_CHECK_PROTOCOL",
-    "REMOVE_BASE_PATH",
-];
 /// How many edits apart a known name may be to be named as the one that was meant.
 const NEAR: usize = 4;
 
@@ -394,56 +385,19 @@ impl Environment {
     ///
     /// All values that do not parse, together.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
-        let mut settings = Settings::default();
-        let mut bad = Vec::new();
-        for var in VARS {
-            let own = format!("{PREFIX}{}", var.name);
-            let mut names = std::iter::once((own.as_str(), var.set)).chain(
-                var.aliases
-                    .iter()
-                    .map(|alias| (alias.name, alias.set.unwrap_or(var.set))),
-            );
-            let found = names.find_map(|(name, set)| Some((name, set, self.setting(name)?)));
-            let Some((variable, set, value)) = found else {
-                continue;
-            };
-            if let Err(expected) = set(&mut settings, value.trim()) {
-                let value = if var.is_secret {
-                    "…".to_owned()
-                } else {
-                    value.into_owned()
-                };
-                bad.push(BadValue {
-                    variable: variable.to_owned(),
-                    value,
-                    expected,
-                });
-            }
+        let (settings, bad) = self.read();
+        if bad.is_empty() {
+            Ok(settings)
+        } else {
+            Err(SettingsError(bad))
         }
-        if settings.host_from.is_some() && settings.origin_secret.is_none() {
-            bad.push(BadValue {
-                variable: format!("{PREFIX}HOST_FROM"),
-                value: settings.host_from.as_ref().map(ToString::to_string).unwrap_or_default(),
-                expected: "STREAMGATE_ORIGIN_SECRET beside it, without which any client could choose the host",
-            });
-        }
-        if !bad.is_empty() {
-            return Err(SettingsError(bad));
-        }
-        self.keep_web_adapter_default(&mut settings);
-        settings.warnings = self.unknown_names();
-        Ok(settings)
     }
 
     /// Looks at the variables as [`Environment::settings`] does, and for those of which another name of the same setting
     /// goes first.
     #[must_use]
     pub fn check(&self) -> Check {
-        let errors = match self.settings() {
-            Ok(_) => Vec::new(),
-            Err(SettingsError(bad)) => bad.iter().map(ToString::to_string).collect(),
-        };
-        let mut warnings = self.unknown_names();
+        let (Settings { mut warnings, .. }, bad) = self.read();
         for var in VARS {
             let own = format!("{PREFIX}{}", var.name);
             let Some(first) = self.setting(&own) else {
@@ -460,7 +414,59 @@ impl Environment {
                     }),
             );
         }
-        Check { errors, warnings }
+        Check {
+            errors: bad.iter().map(ToString::to_string).collect(),
+            warnings,
+        }
+    }
+
+    fn read(&self) -> (Settings, Vec<BadValue>) {
+        let mut settings = Settings::default();
+        let mut bad = Vec::new();
+        for var in VARS {
+            let own = format!("{PREFIX}{}", var.name);
+            let mut names = std::iter::once((own.as_str(), false, var.set)).chain(
+                var.aliases
+                    .iter()
+                    .map(|alias| (alias.name, alias.is_bare, alias.set.unwrap_or(var.set))),
+            );
+            let found = names
+                .find_map(|(name, is_bare, set)| Some((name, is_bare, set, self.setting(name)?)));
+            let Some((variable, is_bare, set, value)) = found else {
+                continue;
+            };
+            let Err(expected) = set(&mut settings, value.trim()) else {
+                continue;
+            };
+            let value = if var.is_secret {
+                "…".to_owned()
+            } else {
+                value.into_owned()
+            };
+            let value = BadValue {
+                variable: variable.to_owned(),
+                value,
+                expected,
+            };
+            if is_bare {
+                settings.warnings.push(format!(
+                    "{value}; it may be the app's own, and counts as not set: {}",
+                    var.default
+                ));
+            } else {
+                bad.push(value);
+            }
+        }
+        if settings.host_from.is_some() && settings.origin_secret.is_none() {
+            bad.push(BadValue {
+                variable: format!("{PREFIX}HOST_FROM"),
+                value: settings.host_from.as_ref().map(ToString::to_string).unwrap_or_default(),
+                expected: "STREAMGATE_ORIGIN_SECRET beside it, without which any client could choose the host",
+            });
+        }
+        self.keep_web_adapter_default(&mut settings);
+        settings.warnings.extend(self.unknown_names());
+        (settings, bad)
     }
 
     /// A setting's value, as text that is not blank.
@@ -474,14 +480,36 @@ impl Environment {
     /// adapter's default; swapping the layer must not change its replies.
     fn keep_web_adapter_default(&self, settings: &mut Settings) {
         let set = |name: &str| self.setting(name).is_some();
-        let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
-        let moved = self.iter().any(|(name, _)| {
-            let name = name.to_string_lossy();
-            name.starts_with(WEB_ADAPTER_PREFIX) || WEB_ADAPTER_BARE.contains(&&*name)
-        });
-        if moved && !has_mode {
-            settings.invoke_mode = InvokeMode::Buffered;
+        if set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE") {
+            return;
         }
+        let has_prefix = self
+            .iter()
+            .any(|(name, _)| name.to_string_lossy().starts_with(WEB_ADAPTER_PREFIX));
+        if has_prefix {
+            settings.invoke_mode = InvokeMode::Buffered;
+        } else if let Some(name) = self.bare_name() {
+            settings.invoke_mode = InvokeMode::Buffered;
+            settings.warnings.push(format!(
+                "{name} is taken for AWS Lambda Web Adapter's, so replies to a function URL are buffered as there; \
+                 if it is the app's own, set {PREFIX}INVOKE_MODE"
+            ));
+        }
+    }
+
+    /// The first of Web Adapter's names without a prefix that has a value as it has there; any other is the app's own.
+    fn bare_name(&self) -> Option<&'static str> {
+        let names = VARS
+            .iter()
+            .flat_map(|var| var.aliases.iter().map(|alias| (alias, var.set)));
+        names
+            .filter(|(alias, _)| alias.is_bare)
+            .find(|(alias, set)| {
+                let set = alias.set.unwrap_or(*set);
+                self.setting(alias.name)
+                    .is_some_and(|value| set(&mut Settings::default(), value.trim()).is_ok())
+            })
+            .map(|(alias, _)| alias.name)
     }
 
     fn unknown_names(&self) -> Vec<String> {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -143,14 +145,76 @@ fn a_function_moved_from_web_adapter_keeps_its_mode() {
         mode(&[("AWS_LWA_PORT", "3000"), ("STREAMGATE_INVOKE_MODE", "auto")]),
         InvokeMode::Auto
     );
-    for name in WEB_ADAPTER_BARE {
-        let value = VALUES.iter().find(|(known, _)| *known == name).unwrap().1;
-        assert_eq!(mode(&[(name, value)]), InvokeMode::Buffered, "{name}");
-    }
     assert_eq!(
         mode(&[("PORT", "3000"), ("HOST", "0.0.0.0")]),
         InvokeMode::Auto
     );
+}
+
+#[test]
+fn one_of_web_adapters_names_without_a_prefix_keeps_its_mode_too_and_that_is_told() {
+    let bare: BTreeSet<_> = VARS
+        .iter()
+        .flat_map(|var| var.aliases)
+        .filter(|alias| alias.is_bare)
+        .map(|alias| alias.name)
+        .collect();
+    assert_eq!(bare, VALUES.map(|(name, _)| name).into());
+    for (name, value) in VALUES {
+        let moved = settings(&[(name, value)]).unwrap();
+        assert_eq!(moved.invoke_mode, InvokeMode::Buffered, "{name}");
+        let [warning] = &moved.warnings[..] else {
+            panic!("{:?}", moved.warnings);
+        };
+        assert!(
+            warning.starts_with(&format!("{name} is taken for"))
+                && warning.ends_with("set STREAMGATE_INVOKE_MODE"),
+            "{warning}"
+        );
+
+        let own = settings(&[(name, value), ("STREAMGATE_INVOKE_MODE", "auto")]).unwrap();
+        assert_eq!(
+            (own.invoke_mode, &own.warnings[..]),
+            (InvokeMode::Auto, &[][..])
+        );
+        let both = settings(&[(name, value), ("AWS_LWA_PORT", "3000")]).unwrap();
+        assert_eq!(
+            (both.invoke_mode, &both.warnings[..]),
+            (InvokeMode::Buffered, &[][..])
+        );
+    }
+}
+
+#[test]
+fn a_variable_of_the_apps_own_that_is_named_as_in_web_adapter_is_a_warning() {
+    for (name, value, kept) in [
+        ("ASYNC_INIT", "later", "auto"),
+        ("READINESS_CHECK_PATH", "healthz", "/"),
+        ("READINESS_CHECK_PORT", "admin", "the app's port"),
+        ("READINESS_CHECK_PROTOCOL", "grpc", "http"),
+        ("REMOVE_BASE_PATH", "true", "none"),
+    ] {
+        let settings = settings(&[(name, value)]).unwrap();
+        let [warning] = &settings.warnings[..] else {
+            panic!("{:?}", settings.warnings);
+        };
+        assert!(
+            warning.starts_with(&format!("{name}=`{value}` is not valid: expected "))
+                && warning.ends_with(&format!("counts as not set: {kept}")),
+            "{warning}"
+        );
+        assert_eq!(settings.invoke_mode, InvokeMode::Auto, "{name}");
+        assert_eq!(settings.async_init, AsyncInit::Auto);
+        let readiness = &settings.readiness;
+        assert_eq!((readiness.path.as_str(), readiness.port), ("/", None));
+        assert_eq!(readiness.protocol, Protocol::Http);
+        assert_eq!(settings.base_path, None);
+    }
+    for strict in ["AWS_LWA_ASYNC_INIT", "STREAMGATE_ASYNC_INIT"] {
+        assert!(settings(&[(strict, "later")]).is_err(), "{strict}");
+    }
+    let unread = settings(&[("ASYNC_INIT", "later"), ("STREAMGATE_ASYNC_INIT", "true")]).unwrap();
+    assert!(unread.warnings.is_empty(), "{:?}", unread.warnings);
 }
 
 const VALUES: [(&str, &str); 5] = [
