@@ -123,6 +123,22 @@ impl Adapter {
         self
     }
 
+    /// Its standard error, and so its app's, goes to a file that a shell can open, and not to the test's own log of it.
+    #[must_use]
+    pub fn stderr_to(mut self, file: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.env_clear();
+        for (name, value) in self.command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        shell
+            .args(["-c", &format!(r#"exec "$0" "$@" 2>{file}"#)])
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        self.command = shell;
+        self
+    }
+
     /// Sets its working directory.
     #[must_use]
     pub fn in_directory(mut self, directory: &Path) -> Self {

@@ -36,6 +36,23 @@ pub fn copy_program(from: &Path, to: &Path) {
     });
 }
 
+/// Runs a command to its good end: returns what it wrote to standard output.
+pub fn run(command: &mut Command) -> String {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = spawn_alone(command)
+        .and_then(Child::wait_with_output)
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{command:?}:\n{stdout}{stderr}");
+    stdout.into_owned()
+}
+
 /// Starts a process while no program is being copied.
 pub(crate) fn spawn_alone(command: &mut Command) -> io::Result<Child> {
     let _alone = alone();

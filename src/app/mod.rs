@@ -11,7 +11,7 @@ pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod readiness;
 pub(crate) mod refusal;
-mod stderr;
+pub(crate) mod stderr;
 
 use std::future::pending;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::transport::Client;
 use port::Port;
 use process::{Exited, Group, Launch, Process, SpawnError};
+use stderr::AppStderr;
 
 /// How requests reach the app.
 pub(crate) type AppClient = Rc<Client>;
@@ -28,6 +29,7 @@ pub(crate) type AppClient = Rc<Client>;
 #[derive(Debug)]
 pub(crate) struct App {
     client: AppClient,
+    stderr: Rc<AppStderr>,
     /// `None`: attached, so not ours to start, to signal or to wait for.
     owned: Option<Owned>,
 }
@@ -46,9 +48,11 @@ impl App {
         launch: Launch,
         port: Port,
     ) -> Result<Self, SpawnError> {
-        let process = Process::spawn(&launch)?;
+        let stderr = Rc::<AppStderr>::default();
+        let process = Process::spawn(&launch, &stderr)?;
         Ok(Self {
             client,
+            stderr,
             owned: Some(Owned {
                 launch,
                 process: Some(process),
@@ -60,12 +64,18 @@ impl App {
     pub(crate) fn attached(client: AppClient) -> Self {
         Self {
             client,
+            stderr: Rc::default(),
             owned: None,
         }
     }
 
     pub(crate) fn client(&self) -> &AppClient {
         &self.client
+    }
+
+    /// What the app writes to standard error, from one process of it to the next.
+    pub(crate) fn stderr(&self) -> &Rc<AppStderr> {
+        &self.stderr
     }
 
     pub(crate) fn is_launched(&self) -> bool {
@@ -91,7 +101,7 @@ impl App {
     pub(crate) fn restart(&mut self) -> Result<(), SpawnError> {
         if let Some(owned) = &mut self.owned {
             self.client.forget_idle();
-            owned.process = Some(Process::spawn(&owned.launch)?);
+            owned.process = Some(Process::spawn(&owned.launch, &self.stderr)?);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::command::Command;
 use super::exec_step::ExecStep;
 use super::guard::Guard;
 use super::listening;
-use super::stderr::Tail;
+use super::stderr::{AppStderr, Tail};
 use crate::settings::Environment;
 
 /// Everything that a process starts with.
@@ -116,14 +116,15 @@ impl fmt::Display for Exited {
 }
 
 impl Process {
-    pub(crate) fn spawn(launch: &Launch) -> Result<Self, SpawnError> {
-        Self::try_spawn(launch).map_err(|source| SpawnError {
+    /// Starts the app; `stderr` is its from then on.
+    pub(crate) fn spawn(launch: &Launch, stderr: &AppStderr) -> Result<Self, SpawnError> {
+        Self::try_spawn(launch, stderr).map_err(|source| SpawnError {
             command: launch.command.to_string(),
             source,
         })
     }
 
-    fn try_spawn(launch: &Launch) -> io::Result<Self> {
+    fn try_spawn(launch: &Launch, stderr: &AppStderr) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let child = ProcessCommand::new("/proc/self/exe")
             .args(ExecStep::arguments(&launch.command))
@@ -145,11 +146,13 @@ impl Process {
         if let Err(error) = &guard {
             tracing::warn!(%error, "what the app starts may outlive an adapter that is killed");
         }
+        let tail = Tail::copy(reader, launch.stdio.error.try_clone()?)?;
+        stderr.replace(&tail);
         Ok(Self {
             child,
             group,
             guard: guard.ok().flatten(),
-            stderr: Tail::copy(reader, launch.stdio.error.try_clone()?)?,
+            stderr: tail,
         })
     }
 

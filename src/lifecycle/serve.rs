@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
 
+use crate::app::stderr::AppStderr;
 use crate::failure::{Failure, error_type};
 use crate::logging::{self, chain};
 use crate::proxy::{AppState, Proxy};
@@ -22,10 +23,14 @@ use crate::runtime_api::{Invocation, POLL_RESERVE, RuntimeApiError};
 /// Waits between polls that fail, doubled each time; the sum of all is some 20 s, and then the environment is given up.
 const POLL_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const POLL_RETRIES: u32 = 11;
+/// How long the app's standard error may hold a poll. A thread has to come to a processor for a moment, be the machine
+/// ever so busy; whoever takes the log may take nothing.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The loops around [`Proxy`].
 pub(super) struct Pollers<'a> {
     proxy: Proxy<'a>,
+    stderr: &'a AppStderr,
     concurrency: usize,
     /// Polls may begin.
     opened: Notify,
@@ -38,9 +43,10 @@ pub(super) struct Pollers<'a> {
 }
 
 impl<'a> Pollers<'a> {
-    pub(super) fn new(proxy: Proxy<'a>, concurrency: usize) -> Self {
+    pub(super) fn new(proxy: Proxy<'a>, stderr: &'a AppStderr, concurrency: usize) -> Self {
         Self {
             proxy,
+            stderr,
             concurrency,
             opened: Notify::new(),
             open: Cell::new(0),
@@ -78,6 +84,7 @@ impl<'a> Pollers<'a> {
 
     async fn poll(&self) -> RuntimeApiError {
         let mut failures = 0;
+        self.stderr.settle(|| SETTLE_TIMEOUT).await;
         loop {
             let invocation = match self.proxy.runtime_api.next().await {
                 Ok(invocation) => invocation,
@@ -103,6 +110,9 @@ impl<'a> Pollers<'a> {
                 AppState::TimedOut => self.proxy.health.suspect(),
             }
             self.hold(&invocation).await;
+            // Last, so that as little as can be is written behind it.
+            let limit = || SETTLE_TIMEOUT.min(time_to_poll(&invocation).unwrap_or(SETTLE_TIMEOUT));
+            self.stderr.settle(limit).await;
         }
     }
 
@@ -113,9 +123,9 @@ impl<'a> Pollers<'a> {
         if health.is_ready() {
             return;
         }
-        match invocation.time_left() {
+        match time_to_poll(invocation) {
             Some(left) => {
-                let _ = timeout(left.saturating_sub(POLL_RESERVE), health.ready()).await;
+                let _ = timeout(left, health.ready()).await;
             }
             None => health.ready().await,
         }
@@ -165,6 +175,11 @@ impl<'a> Pollers<'a> {
             tracing::warn!("invocation is cut: the environment ends");
         }
     }
+}
+
+/// How long the next poll may be held. `None`: Lambda has named no deadline.
+fn time_to_poll(invocation: &Invocation) -> Option<Duration> {
+    Some(invocation.time_left()?.saturating_sub(POLL_RESERVE))
 }
 
 /// What comes of answering an invocation; `None` is a panic. Whatever that leaves behind is of this invocation, but for

@@ -117,6 +117,7 @@ impl Adapter {
         mut stops: Stops,
     ) -> u8 {
         let client = Rc::clone(app.client());
+        let stderr = Rc::clone(app.stderr());
         let mut keeper = Keeper::new(self, app, listens_since);
         let health = Rc::clone(&keeper.health);
         let pollers = Pollers::new(
@@ -132,6 +133,7 @@ impl Adapter {
                     environment: &self.environment,
                 },
             ),
+            &stderr,
             self.concurrency(),
         );
         let mut polling = pin!(async {

@@ -24,15 +24,6 @@ pub use vars::{Alias, VARS, Var};
 pub const PREFIX: &str = "STREAMGATE_";
 /// What the variables of AWS Lambda Web Adapter start with; those that we know are aliases.
 const WEB_ADAPTER_PREFIX: &str = "AWS_LWA_";
-/// Its older names without a prefix, which are aliases too; `HOST` and `PORT` are used by others as well, and are no sign
-/// of it.
-const WEB_ADAPTER_BARE: [&str; 5] = [
-    "ASYNC_INIT",
-    "READINESS_CHECK_PATH",
-    "READINESS_CHECK_PORT",
-    "READINESS_CHECK_PROTOCOL",
-    "REMOVE_BASE_PATH",
-];
 /// How many edits apart a known name may be to be named as the one that was meant.
 const NEAR: usize = 4;
 
@@ -394,56 +385,19 @@ impl Environment {
     ///
     /// All values that do not parse, together.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
-        let mut settings = Settings::default();
-        let mut bad = Vec::new();
-        for var in VARS {
-            let own = format!("{PREFIX}{}", var.name);
-            let mut names = std::iter::once((own.as_str(), var.set)).chain(
-                var.aliases
-                    .iter()
-                    .map(|alias| (alias.name, alias.set.unwrap_or(var.set))),
-            );
-            let found = names.find_map(|(name, set)| Some((name, set, self.setting(name)?)));
-            let Some((variable, set, value)) = found else {
-                continue;
-            };
-            if let Err(expected) = set(&mut settings, value.trim()) {
-                let value = if var.is_secret {
-                    "…".to_owned()
-                } else {
-                    value.into_owned()
-                };
-                bad.push(BadValue {
-                    variable: variable.to_owned(),
-                    value,
-                    expected,
-                });
-            }
+        let (settings, bad) = self.read();
+        if bad.is_empty() {
+            Ok(settings)
+        } else {
+            Err(SettingsError(bad))
         }
-        if settings.host_from.is_some() && settings.origin_secret.is_none() {
-            bad.push(BadValue {
-                variable: format!("{PREFIX}HOST_FROM"),
-                value: settings.host_from.as_ref().map(ToString::to_string).unwrap_or_default(),
-                expected: "STREAMGATE_ORIGIN_SECRET beside it, without which any client could choose the host",
-            });
-        }
-        if !bad.is_empty() {
-            return Err(SettingsError(bad));
-        }
-        self.keep_web_adapter_default(&mut settings);
-        settings.warnings = self.unknown_names();
-        Ok(settings)
     }
 
     /// Looks at the variables as [`Environment::settings`] does, and for those of which another name of the same setting
     /// goes first.
     #[must_use]
     pub fn check(&self) -> Check {
-        let errors = match self.settings() {
-            Ok(_) => Vec::new(),
-            Err(SettingsError(bad)) => bad.iter().map(ToString::to_string).collect(),
-        };
-        let mut warnings = self.unknown_names();
+        let (Settings { mut warnings, .. }, bad) = self.read();
         for var in VARS {
             let own = format!("{PREFIX}{}", var.name);
             let Some(first) = self.setting(&own) else {
@@ -460,7 +414,59 @@ impl Environment {
                     }),
             );
         }
-        Check { errors, warnings }
+        Check {
+            errors: bad.iter().map(ToString::to_string).collect(),
+            warnings,
+        }
+    }
+
+    fn read(&self) -> (Settings, Vec<BadValue>) {
+        let mut settings = Settings::default();
+        let mut bad = Vec::new();
+        for var in VARS {
+            let own = format!("{PREFIX}{}", var.name);
+            let mut names = std::iter::once((own.as_str(), false, var.set)).chain(
+                var.aliases
+                    .iter()
+                    .map(|alias| (alias.name, alias.is_bare, alias.set.unwrap_or(var.set))),
+            );
+            let found = names
+                .find_map(|(name, is_bare, set)| Some((name, is_bare, set, self.setting(name)?)));
+            let Some((variable, is_bare, set, value)) = found else {
+                continue;
+            };
+            let Err(expected) = set(&mut settings, value.trim()) else {
+                continue;
+            };
+            let value = if var.is_secret {
+                "…".to_owned()
+            } else {
+                value.into_owned()
+            };
+            let value = BadValue {
+                variable: variable.to_owned(),
+                value,
+                expected,
+            };
+            if is_bare {
+                settings.warnings.push(format!(
+                    "{value}; it may be the app's own, and counts as not set: {}",
+                    var.default
+                ));
+            } else {
+                bad.push(value);
+            }
+        }
+        if settings.host_from.is_some() && settings.origin_secret.is_none() {
+            bad.push(BadValue {
+                variable: format!("{PREFIX}HOST_FROM"),
+                value: settings.host_from.as_ref().map(ToString::to_string).unwrap_or_default(),
+                expected: "STREAMGATE_ORIGIN_SECRET beside it, without which any client could choose the host",
+            });
+        }
+        self.keep_web_adapter_default(&mut settings);
+        settings.warnings.extend(self.unknown_names());
+        (settings, bad)
     }
 
     /// A setting's value, as text that is not blank.
@@ -474,14 +480,36 @@ impl Environment {
     /// adapter's default; swapping the layer must not change its replies.
     fn keep_web_adapter_default(&self, settings: &mut Settings) {
         let set = |name: &str| self.setting(name).is_some();
-        let has_mode = set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE");
-        let moved = self.iter().any(|(name, _)| {
-            let name = name.to_string_lossy();
-            name.starts_with(WEB_ADAPTER_PREFIX) || WEB_ADAPTER_BARE.contains(&&*name)
-        });
-        if moved && !has_mode {
-            settings.invoke_mode = InvokeMode::Buffered;
+        if set("STREAMGATE_INVOKE_MODE") || set("AWS_LWA_INVOKE_MODE") {
+            return;
         }
+        let has_prefix = self
+            .iter()
+            .any(|(name, _)| name.to_string_lossy().starts_with(WEB_ADAPTER_PREFIX));
+        if has_prefix {
+            settings.invoke_mode = InvokeMode::Buffered;
+        } else if let Some(name) = self.bare_name() {
+            settings.invoke_mode = InvokeMode::Buffered;
+            settings.warnings.push(format!(
+                "{name} is taken for AWS Lambda Web Adapter's, so replies to a function URL are buffered as there; \
+                 if it is the app's own, set {PREFIX}INVOKE_MODE"
+            ));
+        }
+    }
+
+    /// The first of Web Adapter's names without a prefix that has a value as it has there; any other is the app's own.
+    fn bare_name(&self) -> Option<&'static str> {
+        let names = VARS
+            .iter()
+            .flat_map(|var| var.aliases.iter().map(|alias| (alias, var.set)));
+        names
+            .filter(|(alias, _)| alias.is_bare)
+            .find(|(alias, set)| {
+                let set = alias.set.unwrap_or(*set);
+                self.setting(alias.name)
+                    .is_some_and(|value| set(&mut Settings::default(), value.trim()).is_ok())
+            })
+            .map(|(alias, _)| alias.name)
     }
 
     fn unknown_names(&self) -> Vec<String> {
@@ -524,176 +552,4 @@ impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        variables
-            .iter()
-            .copied()
-            .collect::<Environment>()
-            .settings()
-    }
-
-    #[test]
-    fn nothing_set_gives_the_defaults() {
-        let settings = settings(&[]).unwrap();
-        assert_eq!((settings.port, settings.host.as_str()), (None, "127.0.0.1"));
-        assert_eq!(settings.invoke_mode, InvokeMode::Auto);
-        assert!(settings.warnings.is_empty());
-    }
-
-    #[test]
-    fn our_own_name_goes_before_its_aliases() {
-        let both = settings(&[
-            ("PORT", "1"),
-            ("AWS_LWA_PORT", "2"),
-            ("STREAMGATE_PORT", "3"),
-        ])
-        .unwrap();
-        assert_eq!(both.port, Some(3));
-        assert_eq!(
-            settings(&[("PORT", "1"), ("AWS_LWA_PORT", "2")])
-                .unwrap()
-                .port,
-            Some(2)
-        );
-        for empty in ["", " \t"] {
-            let set = settings(&[("PORT", "1"), ("STREAMGATE_PORT", empty)]).unwrap();
-            assert_eq!(set.port, Some(1));
-        }
-        let blank = settings(&[("STREAMGATE_HOST", " "), ("STREAMGATE_COMMAND", " ")]).unwrap();
-        assert_eq!((blank.host.as_str(), blank.command), ("127.0.0.1", None));
-    }
-
-    #[test]
-    fn an_alias_may_be_written_in_another_way() {
-        let settings =
-            settings(&[("AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS", "300")]).unwrap();
-        assert!(settings.readiness.healthy.contains(299));
-        assert!(!settings.readiness.healthy.contains(300));
-    }
-
-    #[test]
-    fn web_adapters_readiness_timeout_may_be_none() {
-        let timeout = |value: &str| {
-            let set = settings(&[("AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS", value)]);
-            set.unwrap().readiness.timeout
-        };
-        assert_eq!(timeout("2.5"), Duration::from_millis(2_500));
-        for unbounded in ["0", "-1"] {
-            assert_eq!(timeout(unbounded), Duration::from_mins(15));
-        }
-    }
-
-    #[test]
-    fn every_bad_value_is_named_at_once_with_what_is_accepted() {
-        let error = settings(&[
-            ("AWS_LWA_PORT", "http"),
-            ("STREAMGATE_INVOKE_MODE", "streaming"),
-        ])
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "AWS_LWA_PORT=`http` is not valid: expected a port number from 1 to 65535; \
-             STREAMGATE_INVOKE_MODE=`streaming` is not valid: expected auto, response_stream or buffered"
-        );
-    }
-
-    #[test]
-    fn what_is_told_of_a_variable_is_one_line() {
-        let error = settings(&[("STREAMGATE_PORT", "80\n80\u{1b}")]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with(r"STREAMGATE_PORT=`80\n80\u{1b}` is not"),
-            "{error}"
-        );
-        let odd = settings(&[("STREAMGATE_\r\nXYZZY", "1")]).unwrap();
-        assert_eq!(
-            odd.warnings,
-            [r"unknown setting STREAMGATE_\r\nXYZZY has no effect"]
-        );
-    }
-
-    #[test]
-    fn a_check_tells_errors_and_warnings_together() {
-        let environment: Environment = [
-            ("STREAMGATE_PORT", "http"),
-            ("AWS_LWA_PORT", "8080"),
-            ("STREAMGATE_HOST", "localhost"),
-            ("AWS_LWA_HOST", "localhost"),
-            ("STREAMGATE_XYZZY", "1"),
-        ]
-        .into_iter()
-        .collect();
-        let check = environment.check();
-        assert_eq!(
-            check.errors,
-            ["STREAMGATE_PORT=`http` is not valid: expected a port number from 1 to 65535"]
-        );
-        assert_eq!(
-            check.warnings,
-            [
-                "unknown setting STREAMGATE_XYZZY has no effect",
-                "AWS_LWA_PORT has no effect: STREAMGATE_PORT is the same setting, and goes first"
-            ]
-        );
-    }
-
-    #[test]
-    fn an_unknown_name_is_a_warning_with_the_nearest_known_one() {
-        let settings = settings(&[
-            ("STREAMGATE_READYNESS_PATH", "/"),
-            ("STREAMGATE_XYZZY", "1"),
-        ])
-        .unwrap();
-        assert_eq!(
-            settings.warnings,
-            [
-                "unknown setting STREAMGATE_READYNESS_PATH has no effect; did you mean STREAMGATE_READINESS_PATH?",
-                "unknown setting STREAMGATE_XYZZY has no effect",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_function_moved_from_web_adapter_keeps_its_mode() {
-        let mode = |variables: &[(&str, &str)]| settings(variables).unwrap().invoke_mode;
-        assert_eq!(mode(&[("AWS_LWA_PORT", "3000")]), InvokeMode::Buffered);
-        assert_eq!(
-            mode(&[("AWS_LWA_INVOKE_MODE", "RESPONSE_STREAM")]),
-            InvokeMode::ResponseStream
-        );
-        assert_eq!(
-            mode(&[("AWS_LWA_PORT", "3000"), ("STREAMGATE_INVOKE_MODE", "auto")]),
-            InvokeMode::Auto
-        );
-        for name in WEB_ADAPTER_BARE {
-            let value = VALUES.iter().find(|(known, _)| *known == name).unwrap().1;
-            assert_eq!(mode(&[(name, value)]), InvokeMode::Buffered, "{name}");
-        }
-        assert_eq!(
-            mode(&[("PORT", "3000"), ("HOST", "0.0.0.0")]),
-            InvokeMode::Auto
-        );
-    }
-
-    const VALUES: [(&str, &str); 5] = [
-        ("ASYNC_INIT", "true"),
-        ("READINESS_CHECK_PATH", "/up"),
-        ("READINESS_CHECK_PORT", "81"),
-        ("READINESS_CHECK_PROTOCOL", "tcp"),
-        ("REMOVE_BASE_PATH", "/api"),
-    ];
-
-    #[test]
-    fn web_adapters_names_without_a_prefix_are_understood() {
-        let settings = settings(&VALUES).unwrap();
-        let readiness = &settings.readiness;
-        assert_eq!((readiness.path.as_str(), readiness.port), ("/up", Some(81)));
-        assert_eq!(readiness.protocol, Protocol::Tcp);
-        assert_eq!(settings.async_init, AsyncInit::Always);
-        assert_eq!(settings.base_path.as_deref(), Some("/api"));
-    }
-}
+mod tests;

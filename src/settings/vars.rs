@@ -27,11 +27,25 @@ pub struct Var {
 pub struct Alias {
     /// The whole name.
     pub name: &'static str,
+    /// Whether it is a name of AWS Lambda Web Adapter without a prefix, which an app may have for something of its own.
+    pub(super) is_bare: bool,
     pub(super) set: Option<Set>,
 }
 
 const fn alias(name: &'static str) -> Alias {
-    Alias { name, set: None }
+    Alias {
+        name,
+        is_bare: false,
+        set: None,
+    }
+}
+
+const fn bare(name: &'static str) -> Alias {
+    Alias {
+        name,
+        is_bare: true,
+        set: None,
+    }
 }
 
 /// Every setting of the adapter.
@@ -79,7 +93,7 @@ pub const VARS: &[Var] = &[
         name: "READINESS_PATH",
         aliases: &[
             alias("AWS_LWA_READINESS_CHECK_PATH"),
-            alias("READINESS_CHECK_PATH"),
+            bare("READINESS_CHECK_PATH"),
         ],
         default: "/",
         help: "Path that is fetched until the app answers with a healthy status.",
@@ -90,7 +104,7 @@ pub const VARS: &[Var] = &[
         name: "READINESS_PORT",
         aliases: &[
             alias("AWS_LWA_READINESS_CHECK_PORT"),
-            alias("READINESS_CHECK_PORT"),
+            bare("READINESS_CHECK_PORT"),
         ],
         default: "the app's port",
         help: "Port for the readiness check, where it is not the app's.",
@@ -101,7 +115,7 @@ pub const VARS: &[Var] = &[
         name: "READINESS_PROTOCOL",
         aliases: &[
             alias("AWS_LWA_READINESS_CHECK_PROTOCOL"),
-            alias("READINESS_CHECK_PROTOCOL"),
+            bare("READINESS_CHECK_PROTOCOL"),
         ],
         default: "http",
         help: "`http`: a healthy answer on the path; `tcp`: a connection is enough.",
@@ -114,6 +128,7 @@ pub const VARS: &[Var] = &[
             alias("AWS_LWA_READINESS_CHECK_HEALTHY_STATUS"),
             Alias {
                 name: "AWS_LWA_READINESS_CHECK_MIN_UNHEALTHY_STATUS",
+                is_bare: false,
                 set: Some(|s, v| parse::min_unhealthy_status(v).map(|set| set_healthy(s, set))),
             },
         ],
@@ -126,6 +141,7 @@ pub const VARS: &[Var] = &[
         name: "READINESS_TIMEOUT",
         aliases: &[Alias {
             name: "AWS_LWA_READINESS_CHECK_TIMEOUT_SECONDS",
+            is_bare: false,
             set: Some(|s, v| {
                 parse::seconds_or_unbounded(v).map(|timeout| s.readiness.timeout = timeout)
             }),
@@ -137,7 +153,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "ASYNC_INIT",
-        aliases: &[alias("AWS_LWA_ASYNC_INIT"), alias("ASYNC_INIT")],
+        aliases: &[alias("AWS_LWA_ASYNC_INIT"), bare("ASYNC_INIT")],
         default: "auto",
         help: "Whether an app that is not ready 9 s after the start is waited for by the first invocation and no longer \
                by the init phase, which Lambda ends at 10 s: `true`, `false`, or `auto`: only where there is that limit, \
@@ -173,7 +189,7 @@ pub const VARS: &[Var] = &[
     },
     Var {
         name: "BASE_PATH",
-        aliases: &[alias("AWS_LWA_REMOVE_BASE_PATH"), alias("REMOVE_BASE_PATH")],
+        aliases: &[alias("AWS_LWA_REMOVE_BASE_PATH"), bare("REMOVE_BASE_PATH")],
         default: "none",
         help: "Path that is taken off every request's path, once and at the end of a segment. The app finds it in \
                `X-Forwarded-Prefix`.",

@@ -107,6 +107,8 @@ impl Function {
             .arg("--zip")
             .arg(self.package.path());
         command.args(["--handler", "run.sh"]).arg("--opt").arg(opt);
+        // The ports are those of one environment: in a second one the app would find them taken.
+        command.args(["--max-environments", "1", "--at-limit", "wait"]);
         for (name, value) in &self.variables {
             let value = value.replace("{port}", &port).replace("{health}", &health);
             command.arg("--env").arg(format!("{name}={value}"));

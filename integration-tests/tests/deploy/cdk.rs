@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration_tests::binaries::repository;
+use integration_tests::process::run;
 use integration_tests::waiting;
 use serde_json::Value;
 
-use crate::{files, run};
+use crate::files;
 
 #[test]
 fn the_construct_passes_its_own_tests_and_is_packed_without_them() {

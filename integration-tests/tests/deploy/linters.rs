@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What linters of templates say.
 
+use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use integration_tests::binaries::repository;
+use integration_tests::process::run;
 
-use crate::{files, run, tool};
+use crate::{files, tool};
 
 fn templates() -> Vec<String> {
     let mut templates = files("deploy/cloudformation", "yaml");
     templates.extend(files("deploy/sam", "yaml"));
+    let examples = fs::read_dir(repository().join("examples")).unwrap();
+    let names = examples.map(|entry| entry.unwrap().file_name());
+    let of_examples = names
+        .map(|name| format!("examples/{}/template.yaml", name.display()))
+        .filter(|path| repository().join(path).is_file());
+    let before = templates.len();
+    templates.extend(of_examples);
+    assert!(templates.len() > before, "no example has a template");
     templates
 }
 

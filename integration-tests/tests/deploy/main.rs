@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration_tests::binaries::repository;
+use integration_tests::process::run;
 use serde_json::Value;
 
 /// A program that the setup script puts below Cargo's target folder.
@@ -31,17 +32,6 @@ fn tool(name: &str) -> PathBuf {
         path.display()
     );
     path
-}
-
-/// Runs a command to its good end: returns what it wrote to standard output.
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{command:?}:\n{stdout}{stderr}");
-    stdout.into_owned()
 }
 
 /// The files of this kind in a folder of the repository, as paths from its root, in order.

@@ -8,9 +8,10 @@ use std::fs;
 use std::process::Command;
 
 use integration_tests::binaries::repository;
+use integration_tests::process::run;
 use serde_json::{Map, Value};
 
-use crate::{files, run, tool};
+use crate::{files, tool};
 
 const MODULE: &str = "deploy/terraform";
 const EXAMPLE: &str = "deploy/terraform/example";

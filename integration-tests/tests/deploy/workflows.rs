@@ -5,10 +5,11 @@ use std::fs;
 use std::process::{Command, Output};
 
 use integration_tests::binaries::repository;
+use integration_tests::process::run;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{documents, files, run, tool};
+use crate::{documents, files, tool};
 
 fn workflow(name: &str) -> Value {
     let path = format!(".github/workflows/{name}.yml");

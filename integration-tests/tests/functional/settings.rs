@@ -20,6 +20,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("AWS_LWA_PORT", "-1", "65535"),
     ("STREAMGATE_INVOKE_MODE", "stream", "response_stream"),
     ("AWS_LWA_INVOKE_MODE", "streaming", "response_stream"),
+    ("AWS_LWA_ASYNC_INIT", "later", "true"),
     ("STREAMGATE_READINESS_PROTOCOL", "udp", "tcp"),
     ("STREAMGATE_READINESS_HEALTHY", "2xx", "-"),
     ("STREAMGATE_READINESS_TIMEOUT", "soon", "second"),
@@ -98,6 +99,25 @@ fn an_unknown_setting_is_a_warning_with_the_nearest_name() {
         b"ready",
         "and it serves"
     );
+}
+
+#[test]
+fn an_apps_own_variable_that_is_named_as_in_lwa_stops_nothing() {
+    let lambda = FakeLambda::bind();
+    let app = App::start(&[]);
+    let adapter = Adapter::extension(&lambda, app.address())
+        .env("ASYNC_INIT", "later")
+        .env("READINESS_CHECK_PORT", "admin")
+        .start();
+    for (own, kept) in [
+        ("ASYNC_INIT=`later`", "not set: auto"),
+        ("READINESS_CHECK_PORT=`admin`", "not set: the app's port"),
+    ] {
+        let line = adapter.any_line(own);
+        assert!(line.contains("WARN") && line.contains(kept), "{line}");
+    }
+    let reply = lambda.invoke(Event::get("/")).streamed();
+    assert_eq!(reply.payload, b"ready", "and it streams");
 }
 
 #[test]

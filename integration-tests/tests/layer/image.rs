@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use integration_tests::binaries::{repository, tool};
+use integration_tests::process::run;
 
-use crate::{ARCHITECTURES, layer, packed, run};
+use crate::{ARCHITECTURES, layer, packed};
 
 #[test]
 fn the_image_has_the_files_of_the_layer_and_nothing_else() {

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 
 use archive::Member;
 use integration_tests::binaries;
+use integration_tests::process::run;
 
 /// As Lambda calls them, and as images do.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("arm64", "arm64")];
@@ -52,16 +53,6 @@ fn packer(checkout: &Path, out: &Path) -> Command {
         .arg("--out")
         .arg(out);
     packer
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{command:?}:\n{stdout}{stderr}");
-    stdout.into_owned()
 }
 
 fn published(name: &str) -> Vec<u8> {

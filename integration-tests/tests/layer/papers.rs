@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use integration_tests::binaries::{repository, tool};
+use integration_tests::process::run;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{ARCHITECTURES, layer, packed, published, run};
+use crate::{ARCHITECTURES, layer, packed, published};
 
 /// What is linked and is no crate.
 const NOT_CARGOS: [&str; 6] = [

@@ -12,4 +12,5 @@ mod shutdown;
 mod snapstart;
 mod snapstart_locally;
 mod start;
+mod stderr;
 mod trouble;

@@ -130,8 +130,9 @@ fn every_variable_of_web_adapter_is_on_the_page_of_those_who_move() {
     let ours = BTreeSet::from(["PORT", "AWS_LAMBDA_MAX_CONCURRENCY"]);
     let aliases: Vec<&str> = table
         .split("alias(\"")
-        .chain(table.split("            name: \"").skip(1))
         .skip(1)
+        .chain(table.split("bare(\"").skip(1))
+        .chain(table.split("            name: \"").skip(1))
         .filter_map(|rest| rest.split('"').next())
         .filter(|name| !ours.contains(name))
         .collect();

@@ -88,8 +88,8 @@ fn read(output: &Output) -> Option<Vec<Finding>> {
                 "warning" => Some(
                     Finding::warning("setting-name", place)
                         .what(text)
-                        .why("the adapter goes on without it, so it does not do what it was set for")
-                        .mend("correct the name, or leave it out; docs/configuration.md has all of them"),
+                        .why("the adapter starts all the same, though perhaps not as it was meant")
+                        .mend("correct the name or the value, or leave it out; docs/configuration.md has all of them"),
                 ),
                 _ => None,
             }

@@ -109,6 +109,10 @@ fn answer(
             assert!(std::hint::black_box(held).iter().all(|byte| *byte == 1));
             plain(request, stream, "allocated")?;
         }
+        "/stderr" => {
+            to_stderr(request)?;
+            plain(request, stream, "written")?;
+        }
         "/slow-head" => {
             pass(&mut gate()?, stream)?;
             plain(request, stream, "at last")?;
@@ -162,6 +166,13 @@ fn misbehave(request: &Request, stream: &mut TcpStream, events: &Events) -> io::
         }
     }
     Ok(After::Close)
+}
+
+/// So many KB in one write; the last line says whose they are.
+fn to_stderr(request: &Request) -> io::Result<()> {
+    let lines = format!("{:1$}|\n", "a long line", 1022).repeat(request.number("kib", 4));
+    let text = format!("{lines}written by {}\n", request.number("number", 0));
+    io::stderr().write_all(text.as_bytes())
 }
 
 fn send(stream: &mut TcpStream, text: &str) -> io::Result<()> {
