@@ -102,8 +102,6 @@ impl Function {
         let mut command = Command::new(binaries::streamgate_local());
         command
             .args(&self.options)
-            // Its ports are its own, so that there can be one app only.
-            .args(["--max-environments", "1", "--at-limit", "wait"])
             .arg("--zip")
             .arg(self.package.path());
         command.args(["--handler", "run.sh"]).arg("--opt").arg(opt);
