@@ -3,8 +3,10 @@
 
 mod cli;
 mod doctor;
+mod replay;
 mod send;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use streamgate_emulator::{Emulator, InvocationError, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use cli::Cli;
+use replay::Replay;
 
 /// Wrong usage, as command-line programs report it.
 const USAGE: u8 = 2;
@@ -54,10 +57,16 @@ enum RunError {
     Start(#[from] StartError),
     #[error("asynchronous runtime cannot be started")]
     Runtime(#[from] std::io::Error),
-    #[error("--event {} cannot be read", .path.display())]
-    Event {
+    #[error("{option} {} cannot be read", .path.display())]
+    Unreadable {
+        option: &'static str,
         path: PathBuf,
         source: std::io::Error,
+    },
+    #[error("--replay {}", .path.display())]
+    Recording {
+        path: PathBuf,
+        source: replay::RecordingError,
     },
     #[error("{}", .0.error_type())]
     Function(#[source] InvocationError),
@@ -68,9 +77,10 @@ enum RunError {
 impl RunError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Start(StartError::Sandbox(_)) | Self::Event { .. } => {
-                ExitCode::from(USAGE)
-            }
+            Self::Usage(_)
+            | Self::Start(StartError::Sandbox(_))
+            | Self::Unreadable { .. }
+            | Self::Recording { .. } => ExitCode::from(USAGE),
             Self::Start(StartError::Bind { .. })
             | Self::Runtime(_)
             | Self::Function(_)
@@ -79,13 +89,41 @@ impl RunError {
     }
 }
 
+/// What is done once, in the place of serving.
+enum Errand {
+    Event(Vec<u8>),
+    Replay(Replay),
+}
+
+impl Errand {
+    fn of(cli: &Cli) -> Result<Option<Self>, RunError> {
+        Ok(match (&cli.event, &cli.replay) {
+            (Some(path), _) => Some(Self::Event(send::read("--event", path)?)),
+            (None, Some(path)) => Some(Self::Replay(Replay::read(path)?)),
+            (None, None) => None,
+        })
+    }
+
+    async fn run(self, emulator: &Emulator, output: &mut File) -> Result<ExitCode, RunError> {
+        match self {
+            Self::Event(event) => send::send(emulator, event, output)
+                .await
+                .map(|()| ExitCode::SUCCESS),
+            Self::Replay(replay) => replay.run(emulator, output).await,
+        }
+    }
+}
+
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
-    let event = cli.event.as_deref().map(send::read).transpose()?;
+    let errand = Errand::of(&cli)?;
     let json = cli.json;
-    let settings = cli.into_settings()?;
+    let mut settings = cli.into_settings()?;
+    if let Some(Errand::Replay(replay)) = &errand {
+        settings.journal = replay.reads(settings.journal);
+    }
     // Before anything is started that could write to it.
-    let event = event
-        .map(|event| send::claim_output().map(|output| (event, output)))
+    let errand = errand
+        .map(|errand| send::claim_output().map(|output| (errand, output)))
         .transpose()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,9 +133,9 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let emulator = Emulator::start(settings).await?;
-        let outcome = if let Some((event, mut output)) = event {
+        let outcome = if let Some((errand, mut output)) = errand {
             tokio::select! {
-                outcome = send::send(&emulator, event, &mut output) => outcome.map(|()| ExitCode::SUCCESS),
+                outcome = errand.run(&emulator, &mut output) => outcome,
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {
