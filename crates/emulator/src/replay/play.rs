@@ -23,6 +23,8 @@ const DELIMITER: [u8; 8] = [0; 8];
 /// How long that may be (source: AWS page "Set up a Lambda proxy integration with payload response streaming in API
 /// Gateway").
 const PRELUDE_LIMIT: usize = 16 * 1024;
+/// How long a reply may be that is one JSON document (source: AWS page "Lambda quotas").
+const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
 pub(super) async fn play(emulator: &Emulator, item: Item) -> Played {
     let began = Instant::now();
@@ -124,18 +126,19 @@ async fn invoke(
 enum Head {
     /// Of a stream, until its delimiter.
     Prelude(Vec<u8>),
-    /// The whole of a buffered reply, which comes in one piece.
-    Payload(Bytes),
+    /// The whole of a reply that is JSON, be it buffered or a stream.
+    Payload(Vec<u8>),
     /// A stream that is nothing but payload.
     None,
 }
 
 impl Head {
-    /// `content_type` is that of a stream, which may have none either.
+    /// `content_type` is that of a stream.
     fn of(content_type: Option<&str>) -> Self {
         match content_type {
-            None => Self::Payload(Bytes::new()),
+            None => Self::Payload(Vec::new()),
             Some(announced) if announced.starts_with(PRELUDE_TYPE) => Self::Prelude(Vec::new()),
+            Some(json) if json.starts_with("application/json") => Self::Payload(Vec::new()),
             Some(_) => Self::None,
         }
     }
@@ -146,7 +149,9 @@ impl Head {
                 let room = PRELUDE_LIMIT.saturating_sub(held.len());
                 held.extend_from_slice(piece.get(..room).unwrap_or(piece));
             }
-            Self::Payload(payload) if payload.is_empty() => *payload = piece.clone(),
+            Self::Payload(held) if held.len() + piece.len() <= PAYLOAD_LIMIT => {
+                held.extend_from_slice(piece);
+            }
             Self::Payload(_) => *self = Self::None,
             Self::None => {}
         }
