@@ -173,7 +173,7 @@ fn item(entry: Entry) -> Result<Item, EntryError> {
             *again.method_mut() = method;
             *again.uri_mut() = target.into();
             *again.headers_mut() = headers;
-            Action::Send(again)
+            Action::Send(Box::new(again))
         }
         Err(skip) => Action::Skip(skip),
     };

@@ -30,7 +30,7 @@ pub(super) async fn play(emulator: &Emulator, item: Item) -> Played {
     let began = Instant::now();
     let outcome = match item.action {
         Action::Skip(skip) => Outcome::Skipped(skip),
-        Action::Send(request) => match send(emulator.address(), request, began).await {
+        Action::Send(request) => match send(emulator.address(), *request, began).await {
             Ok(answered) => Outcome::Answered(answered),
             Err(error) => Outcome::Failed {
                 reason: format!("no answer: {}", with_causes(&error)),

@@ -25,7 +25,7 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum Action {
     /// Through the front end.
-    Send(Request<Full<Bytes>>),
+    Send(Box<Request<Full<Bytes>>>),
     /// Past the front end.
     Invoke(Bytes),
     Skip(Skip),
@@ -96,6 +96,10 @@ fn documents(bytes: &[u8]) -> Result<Vec<&[u8]>, serde_json::Error> {
 /// An object whose `log` is an object, which no event of AWS has.
 fn is_archive(document: &[u8]) -> bool {
     #[derive(Deserialize)]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "the map is there to be no other kind of value"
+    )]
     struct Probe {
         #[serde(rename = "log")]
         _log: BTreeMap<String, IgnoredAny>,

@@ -18,7 +18,7 @@ fn entry(request: &Value, status: i64) -> Vec<Item> {
     parse(archive.to_string().as_bytes()).unwrap()
 }
 
-fn request(members: Value) -> Item {
+fn request(members: &Value) -> Item {
     let mut request = json!({ "method": "GET", "url": "http://h/", "headers": [] });
     for (name, value) in members.as_object().unwrap() {
         request[name] = value.clone();
@@ -192,18 +192,18 @@ fn the_target_is_the_urls_and_the_host_the_recorded_one() {
         // From a client that sent no host.
         ("http:///a", "/a", ""),
     ] {
-        let item = request(json!({ "url": url }));
+        let item = request(&json!({ "url": url }));
         assert_eq!(item.name, format!("GET {target}"), "{url}");
         assert_eq!(headers_of(&item)["host"], host, "{url}");
     }
     let http2 = headers(&[(":authority", "app.example"), (":path", "/")]);
     assert_eq!(
-        headers_of(&request(json!({ "headers": http2 })))["host"],
+        headers_of(&request(&json!({ "headers": http2 })))["host"],
         "app.example"
     );
     let http1 = headers(&[("Host", "other.example")]);
     assert_eq!(
-        headers_of(&request(json!({ "headers": http1 })))["host"],
+        headers_of(&request(&json!({ "headers": http1 })))["host"],
         "other.example"
     );
 }
@@ -226,7 +226,7 @@ fn headers_of_the_connection_and_of_http2_are_not_sent() {
         ("Cookie", "a=1; b=2"),
         ("X-Name", "gr\u{fc}n"),
     ]);
-    let item = request(json!({ "headers": recorded }));
+    let item = request(&json!({ "headers": recorded }));
     let sent = headers_of(&item);
     let mut names: Vec<_> = sent.keys().map(header::HeaderName::as_str).collect();
     names.sort_unstable();
@@ -246,7 +246,7 @@ fn a_body_is_sent_whole_or_not_at_all() {
         if !length.is_empty() {
             members["headers"] = headers(&[("content-length", length)]);
         }
-        request(members)
+        request(&members)
     };
     for (post_data, length, size, body) in [
         (json!({ "text": "a=b" }), "3", 3, &b"a=b"[..]),
@@ -324,7 +324,7 @@ fn what_was_no_request_for_the_function_is_skipped() {
         ("GET", "wss://h/socket", "GET wss:"),
         ("CONNECT", "https://h:443/", "CONNECT https:"),
     ] {
-        let item = request(json!({ "method": method, "url": url }));
+        let item = request(&json!({ "method": method, "url": url }));
         assert_eq!(item.name, name);
         assert!(matches!(skip_of(item), Skip::NotForFunction(_)), "{url}");
     }
@@ -387,7 +387,7 @@ fn other(outcome: Outcome) -> Played {
 fn each_outcome_is_an_aligned_line() {
     let failed = other(Outcome::Failed {
         reason: "Runtime.ExitError".to_owned(),
-        total: Duration::from_secs(60),
+        total: Duration::from_mins(1),
     });
     let skipped = other(Outcome::Skipped(Skip::Body("its body was not kept".into())));
     for (played, line) in [
