@@ -49,7 +49,8 @@ impl Replay {
         let open = self.open.clone();
         journal.told_to(move |_, entry| match entry {
             Entry::Start { .. } => open.send_modify(|open| *open += 1),
-            Entry::End { .. } => open.send_modify(|open| *open = open.saturating_sub(1)),
+            // The last word, with which the environment is free again.
+            Entry::Report { .. } => open.send_modify(|open| *open = open.saturating_sub(1)),
             _ => {}
         })
     }
