@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
@@ -115,6 +116,15 @@ impl Builder {
         Local { program, address }
     }
 
+    /// Plays this recording again, to its end; with its exit code.
+    #[must_use]
+    pub fn replay(self, recording: &Path) -> (Program, Option<i32>) {
+        let path = recording.to_str().expect("a path in UTF-8");
+        let (mut program, _) = self.option("--replay").option(path).spawn();
+        let code = program.finish().code();
+        (program, code)
+    }
+
     /// Starts it without waiting for anything.
     #[must_use]
     pub fn spawn(mut self) -> (Program, &'static str) {
@@ -135,8 +145,11 @@ impl Builder {
         } else {
             "throttle"
         };
+        if !self.options.iter().any(|option| option == "--replay") {
+            command.args(["--port", "0"]);
+        }
         command
-            .args(["--port", "0", "--at-limit", at_limit])
+            .args(["--at-limit", at_limit])
             .args(["--bandwidth", self.bandwidth])
             .args(["--max-environments", &self.environments.to_string()])
             .args(&self.options);

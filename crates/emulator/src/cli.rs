@@ -73,6 +73,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["front", "host", "port"])]
     pub(crate) event: Option<PathBuf>,
 
+    /// Play an HTTP archive or events again (`-` for standard input), compare statuses and exit; see docs/local-lambda.md
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event", "json", "host", "port"])]
+    pub(crate) replay: Option<PathBuf>,
+
     /// Host name or address of the front end
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
@@ -179,7 +183,7 @@ pub(crate) struct Cli {
 
     /// Restart the environments when files change, in this folder or this file; may be repeated [default: the package,
     /// the adapter that was named, the current directory of a command]
-    #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with = "event")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with_all = ["event", "replay"])]
     watch: Option<Vec<PathBuf>>,
 
     /// The app's command
@@ -284,12 +288,13 @@ impl Cli {
             }
             types => media_types(types.as_deref().unwrap_or("*/*")),
         };
-        let port = if self.event.is_some() { 0 } else { self.port };
+        let is_errand = self.event.is_some() || self.replay.is_some();
+        let port = if is_errand { 0 } else { self.port };
         let port_after = |by: u16| match port {
             0 => 0,
             port => port.checked_add(by).unwrap_or_default(),
         };
-        let has_inspector = !self.no_inspector && self.event.is_none();
+        let has_inspector = !self.no_inspector && !is_errand;
         let mut variables = Vec::new();
         for path in self.env_files {
             variables.extend(read_env_file(path)?);
@@ -302,7 +307,7 @@ impl Cli {
             front: self.front,
             rest_binary,
             host: self.host,
-            // With --event nobody is to come through the front end, so it must not be in the way of another one.
+            // With --event and --replay no client is to come, so the front end must not be in the way of another one.
             port,
             inspector_port: has_inspector
                 .then(|| self.inspector_port.unwrap_or_else(|| port_after(1))),
@@ -310,7 +315,8 @@ impl Cli {
             retry_interval: self.retry_interval,
             runtime_api_port: self.runtime_api_port,
             invoke_mode: self.invoke_mode.unwrap_or(InvokeMode::ResponseStream),
-            broken_streams: if self.cut_broken_streams {
+            // A replay is to tell what a client on the service cannot see.
+            broken_streams: if self.cut_broken_streams || self.replay.is_some() {
                 BrokenStreams::Cut
             } else {
                 BrokenStreams::EndCleanly

@@ -37,7 +37,7 @@ use crate::server::Handler;
 use crate::settings::{InvokeMode, Settings};
 
 /// What people know these APIs as.
-const TITLE: &str = "Invoke API";
+pub(crate) const TITLE: &str = "Invoke API";
 
 /// Largest event of an asynchronous invocation (source: AWS page "Lambda quotas", where it is 1 MB).
 const ASYNC_EVENT_LIMIT: usize = 1024 * 1024;

@@ -396,8 +396,9 @@ impl Journal {
         }
     }
 
-    /// This journal, of which an inspector learns too.
-    pub(crate) fn told_to(self, other: impl Fn(u32, &Entry) + Send + Sync + 'static) -> Self {
+    /// This journal, of which `other` learns, too: each entry with the number of its environment.
+    #[must_use]
+    pub fn told_to(self, other: impl Fn(u32, &Entry) + Send + Sync + 'static) -> Self {
         Self::numbered(move |environment, entry| {
             (self.sink)(environment, entry);
             other(environment, entry);

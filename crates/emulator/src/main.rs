@@ -3,10 +3,12 @@
 
 mod cli;
 mod doctor;
+mod replay;
 mod send;
 mod watch;
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use streamgate_emulator::{Emulator, InvocationError, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use cli::Cli;
+use replay::Replay;
 use watch::{Watch, WatchError};
 
 /// Wrong usage, as command-line programs report it.
@@ -59,10 +62,16 @@ enum RunError {
     Start(#[from] StartError),
     #[error("asynchronous runtime cannot be started")]
     Runtime(#[from] std::io::Error),
-    #[error("--event {} cannot be read", .path.display())]
-    Event {
+    #[error("{option} {} cannot be read", .path.display())]
+    Unreadable {
+        option: &'static str,
         path: PathBuf,
         source: std::io::Error,
+    },
+    #[error("--replay {}", .path.display())]
+    Recording {
+        path: PathBuf,
+        source: replay::RecordingError,
     },
     #[error("{}", .0.error_type())]
     Function(#[source] InvocationError),
@@ -76,7 +85,8 @@ impl RunError {
             Self::Usage(_)
             | Self::Watch(_)
             | Self::Start(StartError::Sandbox(_))
-            | Self::Event { .. } => ExitCode::from(USAGE),
+            | Self::Unreadable { .. }
+            | Self::Recording { .. } => ExitCode::from(USAGE),
             Self::Start(StartError::Bind { .. })
             | Self::Runtime(_)
             | Self::Function(_)
@@ -85,14 +95,42 @@ impl RunError {
     }
 }
 
+/// What is done once, in the place of serving.
+enum Errand {
+    Event(Vec<u8>),
+    Replay(Replay),
+}
+
+impl Errand {
+    fn of(cli: &Cli) -> Result<Option<Self>, RunError> {
+        Ok(match (&cli.event, &cli.replay) {
+            (Some(path), _) => Some(Self::Event(send::read("--event", path)?)),
+            (None, Some(path)) => Some(Self::Replay(Replay::read(path)?)),
+            (None, None) => None,
+        })
+    }
+
+    async fn run(self, emulator: &Emulator, output: &mut File) -> Result<ExitCode, RunError> {
+        match self {
+            Self::Event(event) => send::send(emulator, event, output)
+                .await
+                .map(|()| ExitCode::SUCCESS),
+            Self::Replay(replay) => replay.run(emulator, output).await,
+        }
+    }
+}
+
 fn run(cli: Cli) -> Result<ExitCode, RunError> {
-    let event = cli.event.as_deref().map(send::read).transpose()?;
+    let errand = Errand::of(&cli)?;
     let json = cli.json;
     let mut watch = cli.watched().map(Watch::new).transpose()?;
-    let settings = cli.into_settings()?;
+    let mut settings = cli.into_settings()?;
+    if let Some(Errand::Replay(replay)) = &errand {
+        settings.journal = replay.reads(settings.journal);
+    }
     // Before anything is started that could write to it.
-    let event = event
-        .map(|event| send::claim_output().map(|output| (event, output)))
+    let errand = errand
+        .map(|errand| send::claim_output().map(|output| (errand, output)))
         .transpose()?;
     // One thread: every hand-over between client and runtime stays on it, which costs the least latency.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -102,9 +140,9 @@ fn run(cli: Cli) -> Result<ExitCode, RunError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let emulator = Emulator::start(settings).await?;
-        let outcome = if let Some((event, mut output)) = event {
+        let outcome = if let Some((errand, mut output)) = errand {
             tokio::select! {
-                outcome = send::send(&emulator, event, &mut output) => outcome.map(|()| ExitCode::SUCCESS),
+                outcome = errand.run(&emulator, &mut output) => outcome,
                 () = either(&mut interrupt, &mut terminate) => Ok(ExitCode::from(INTERRUPTED)),
             }
         } else {

@@ -10,15 +10,16 @@ use streamgate_emulator::{Emulator, Reply};
 
 use crate::RunError;
 
-/// The bytes of the event, as they are.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RunError> {
+/// The bytes of the file that this option names, or of standard input.
+pub(crate) fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, RunError> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         std::fs::read(path)
     };
-    bytes.map_err(|source| RunError::Event {
+    bytes.map_err(|source| RunError::Unreadable {
+        option,
         path: path.to_owned(),
         source,
     })

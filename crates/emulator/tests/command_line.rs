@@ -188,6 +188,10 @@ const RUNTIME: &str = concat!(
 
 /// Sends these bytes as one event, from a file or from standard input.
 fn send_event(event: &[u8], from_stdin: bool) -> Output {
+    run_with_file("--event", event, from_stdin)
+}
+
+fn run_with_file(option: &str, event: &[u8], from_stdin: bool) -> Output {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(file.path(), event).expect("it can be written");
     let path = if from_stdin {
@@ -197,7 +201,7 @@ fn send_event(event: &[u8], from_stdin: bool) -> Output {
     };
     let opt = env!("CARGO_TARGET_TMPDIR");
     Command::new(PROGRAM)
-        .args(["--image-attach", "--opt", opt, "--event"])
+        .args(["--image-attach", "--opt", opt, option])
         .arg(path)
         .args(["--", "python3", RUNTIME])
         .stdin(fs::File::open(file.path()).expect("it is there"))
@@ -213,6 +217,31 @@ fn an_event_from_a_file_gives_the_raw_result_and_ends() {
         assert_eq!(status, Some(0), "{log}");
         assert_eq!(output.stdout, b"\xff{ no json");
         assert!(log.contains("SHUTDOWN Reason: spindown"), "{log}");
+    }
+}
+
+#[test]
+fn a_recording_may_come_from_standard_input() {
+    for from_stdin in [false, true] {
+        let events = br#"{"rawPath":"/"} {"rawPath":"/trailers"} {"rawPath":"/error"}"#;
+        let output = run_with_file("--replay", events, from_stdin);
+        let told = String::from_utf8(output.stdout).expect("lines of text");
+        let told: Vec<_> = told.lines().collect();
+        let [first, second, third, sum] = told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(
+            first.starts_with("200 ") && first.ends_with("  event 1"),
+            "{first}"
+        );
+        let broken = "  event 2  (broke off: Runtime.StreamError)";
+        assert!(second.ends_with(broken), "{second}");
+        assert!(
+            third.starts_with("failed ") && third.ends_with("  event 3  (Function.Demo)"),
+            "{third}"
+        );
+        assert_eq!(sum, "3 replayed, 2 failed");
+        assert_eq!(output.status.code(), Some(1));
     }
 }
 

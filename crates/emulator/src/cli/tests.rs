@@ -77,6 +77,9 @@ fn what_does_not_parse_is_named() {
         ("--rest-binary image/png -- x", "--front is url"),
         ("--event - --front alb -- x", "--front"),
         ("--event - --port 1 -- x", "--port"),
+        ("--replay - --event - -- x", "--event"),
+        ("--replay - --json -- x", "--json"),
+        ("--replay - --port 1 -- x", "--port"),
     ] {
         let error = settings(arguments).unwrap_err();
         assert!(error.contains(words), "{arguments}: {error}");
@@ -97,6 +100,8 @@ fn a_front_end_is_chosen_with_its_options() {
     let none = settings("--front rest-stream --rest-binary none -- x").unwrap();
     assert_eq!(none.rest_binary, [""; 0]);
     assert_eq!(settings("--event - -- x").unwrap().port, 0);
+    let replay = settings("--replay - --front alb -- x").unwrap();
+    assert_eq!((replay.front, replay.port), (FrontKind::Alb, 0));
 }
 
 #[test]

@@ -228,6 +228,66 @@ fn a_page_that_comes_later_gets_all_that_one_before_it_got() {
 }
 
 #[test]
+fn an_archive_has_the_bodies_of_requests() {
+    let post_data = |front: &'static str, event: serde_json::Value| {
+        let mut book = Book::default();
+        book.take(
+            1,
+            0.0,
+            &Entry::Called(Called {
+                request_id: "a".to_owned(),
+                front,
+                method: "POST".to_owned(),
+                target: "/".to_owned(),
+                headers: vec![("content-type".to_owned(), "a/b".to_owned())],
+                event: event.to_string().into(),
+            }),
+        );
+        let archive = super::archive::har(book.invocations());
+        let request = &archive["log"]["entries"][0]["request"];
+        (request["postData"].clone(), request["bodySize"].clone())
+    };
+    let text = |text: &str| json!({ "mimeType": "a/b", "text": text });
+    let binary = json!({ "mimeType": "a/b", "text": "AP8=", "_encoding": "base64" });
+    for (front, event, expected) in [
+        (
+            "Function URL",
+            json!({ "body": "gr\u{fc}n", "isBase64Encoded": false }),
+            (text("gr\u{fc}n"), json!(5)),
+        ),
+        (
+            "REST API",
+            json!({ "body": "YQ==", "isBase64Encoded": true }),
+            (text("a"), json!(1)),
+        ),
+        (
+            "VPC Lattice V1",
+            json!({ "body": "AP8=", "is_base64_encoded": true }),
+            (binary, json!(2)),
+        ),
+        // Says nothing where it is text.
+        (
+            "VPC Lattice V2",
+            json!({ "body": "b" }),
+            (text("b"), json!(1)),
+        ),
+        ("REST API", json!({ "body": null }), (json!(null), json!(0))),
+        ("Function URL", json!({}), (json!(null), json!(0))),
+        (
+            "Invoke API",
+            json!({ "body": "c" }),
+            (text(r#"{"body":"c"}"#), json!(12)),
+        ),
+    ] {
+        assert_eq!(
+            post_data(front, event.clone()),
+            expected,
+            "{front}: {event}"
+        );
+    }
+}
+
+#[test]
 fn only_this_machines_names_are_its_own() {
     let headers = |pairs: &[(&'static str, &'static str)]| {
         let mut headers = HeaderMap::new();
