@@ -259,10 +259,6 @@ impl Environment {
             Ok(()) => true,
             Err(fault) => fault.is_timeout() && self.sandbox.concurrency > 1,
         };
-        if goes_on {
-            self.shared
-                .apply_always(|state| state.end_invocation(sequence));
-        }
         let duration = began.elapsed();
         self.journal().write(&Entry::End {
             request_id: request_id.clone(),
@@ -282,7 +278,13 @@ impl Environment {
             // Most callers do not ask for it.
             let _ = log.send(tail);
         }
-        if goes_on { Ok(()) } else { outcome }
+        if !goes_on {
+            return outcome;
+        }
+        // Nothing is waited for from here until the pool knows, so that it takes what is almost free for busy at no time.
+        self.shared
+            .apply_always(|state| state.end_invocation(sequence));
+        Ok(())
     }
 }
 
