@@ -113,12 +113,12 @@ impl Book {
         }
     }
 
-    /// A line of a process belongs to the one invocation that is open, or to the start.
+    /// A line of a process belongs to an invocation that is open, or to the start.
     fn line(&mut self, number: u32, line: &str) -> Vec<Message> {
         let Some(environment) = self.environments.get_mut(&number) else {
             return Vec::new();
         };
-        if let Some(request_id) = environment.only_open() {
+        if let Some(request_id) = environment.owner_of(line) {
             let request_id = request_id.to_owned();
             self.change(&request_id, |one| one.log(line));
             return Vec::new();

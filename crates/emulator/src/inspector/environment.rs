@@ -137,11 +137,11 @@ impl Environment {
         self.become_idle(now);
     }
 
-    pub(super) fn only_open(&self) -> Option<&str> {
-        match self.open.as_slice() {
-            [one] => Some(one),
-            _ => None,
-        }
+    /// The open invocation that a line belongs to: the one that it names, else the only one.
+    pub(super) fn owner_of(&self, line: &str) -> Option<&str> {
+        let named = self.open.iter().find(|id| line.contains(id.as_str()));
+        let only = || self.open.first().filter(|_| self.open.len() == 1);
+        named.or_else(only).map(String::as_str)
     }
 
     /// Reads marks from a line of the adapter's log; whether there were any.

@@ -179,6 +179,23 @@ fn a_line_belongs_to_the_one_invocation_that_is_open() {
 }
 
 #[test]
+fn of_several_open_invocations_a_line_belongs_to_the_one_that_it_names() {
+    let mut book = Book::default();
+    book.take(1, 0.0, &init_start());
+    book.take(1, 1.0, &init_done());
+    let ids = ["id-one", "id-two"];
+    for id in ids {
+        book.take(1, 2.0, &called(id, 1));
+        book.take(1, 2.0, &start(id));
+    }
+    let named = r#"{"requestId":"id-two","message":"hello"}"#;
+    book.take(1, 3.0, &line(named));
+    book.take(1, 4.0, &line("whose is this"));
+    let log = |id| book.invocation(id).unwrap().details()["log"].clone();
+    assert_eq!(ids.map(log), [json!([]), json!([named])]);
+}
+
+#[test]
 fn the_oldest_are_forgotten_by_number_and_by_size() {
     let mut book = Book::default();
     for number in 0..501 {
