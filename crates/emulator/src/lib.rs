@@ -200,25 +200,27 @@ impl Emulator {
     /// # Errors
     /// Programs that are missing, or an address that is taken.
     pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
-        let inspector = match settings.inspector_port {
-            Some(port) => Some(bind("inspector", "127.0.0.1", port).await?),
-            None => None,
-        };
-        let inspector = inspector.map(|(listener, address)| {
+        let inspector = settings.inspector_port.map(|port| {
             let inspector = Inspector::new();
             settings.journal = inspector.reads(&settings.journal);
-            (inspector, listener, address)
+            (inspector, port)
         });
+        let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
+        let host = &settings.host;
+        // The one that everybody asks for is the first to be missed.
+        let (url, address) = bind(settings.front.title(), host, settings.port).await?;
         let (api, api_address) =
             bind("Runtime API", "127.0.0.1", settings.runtime_api_port).await?;
-        let sandbox = Arc::new(Sandbox::prepare(settings.clone())?);
-        let (url, address) = bind(settings.front.title(), &settings.host, settings.port).await?;
-        let (api_listener, invoke_api) = bind(
-            "Invoke API (--api-port)",
-            &settings.host,
-            settings.invoke_api_port,
-        )
-        .await?;
+        let (api_listener, invoke_api) =
+            bind("Invoke API (--api-port)", host, settings.invoke_api_port).await?;
+        let inspector = match inspector {
+            Some((inspector, port)) => {
+                let (listener, address) =
+                    bind("inspector (--inspector-port)", "127.0.0.1", port).await?;
+                Some((inspector, listener, address))
+            }
+            None => None,
+        };
 
         let (sender, invocations) = mpsc::channel(pool::QUEUE);
         let (is_ready, ready) = oneshot::channel();

@@ -88,7 +88,7 @@ fn what_cannot_work_is_one_line_that_names_the_value() {
     let api_is_taken = format!("Invoke API (--api-port) cannot listen on 127.0.0.1:{port}: ");
     let after_port = format!("--adapter /bin/sh --port {port} -- x");
     let api_port = format!("--adapter /bin/sh --port 0 --api-port {port}");
-    let runtime_api_port = format!("--adapter /bin/sh --runtime-api-port {port} -- x");
+    let runtime_api_port = format!("--adapter /bin/sh --port 0 --runtime-api-port {port} -- x");
     for (line, code, words) in [
         ("", 2, "no command given"),
         (

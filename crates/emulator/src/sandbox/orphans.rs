@@ -65,9 +65,8 @@ impl Orphans {
 
     /// Resolves when all processes that were started have ended, those too of an init that was broken off.
     pub(crate) async fn all_ended(&self) {
-        let mut told = std::pin::pin!(self.none_left.notified());
-        // From now on it would hear of the end.
-        told.as_mut().enable();
+        // From here on it would hear of the end.
+        let told = self.none_left.notified();
         if !self.started().is_empty() {
             told.await;
         }
