@@ -139,6 +139,7 @@ fn the_start_of_an_environment_is_a_waterfall() {
     let text = detail(&browser);
     for mark in [
         "streamgate registers",
+        "app spawned",
         "app listens",
         "app ready",
         "first poll",

@@ -12,9 +12,12 @@ const SPANS: usize = 300;
 /// Time behind a response that is worth a span of its own, in milliseconds.
 const BEHIND: f64 = 5.0;
 
-/// What adapters tell of the start of the app, in their own log: `listening_ms=12 ready_ms=15`.
-const MARKS_IN_LOGS: [(&str, &str); 2] =
-    [("listening_ms", "app listens"), ("ready_ms", "app ready")];
+/// What adapters tell of the start of the app, in their own log: `spawned_ms=3 listening_ms=12 ready_ms=15`.
+const MARKS_IN_LOGS: [(&str, &str); 3] = [
+    ("spawned_ms", "app spawned"),
+    ("listening_ms", "app listens"),
+    ("ready_ms", "app ready"),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

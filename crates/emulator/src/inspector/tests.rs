@@ -160,11 +160,15 @@ fn a_line_belongs_to_the_one_invocation_that_is_open() {
     let marked = book.take(
         1,
         1.0,
-        &line("app is ready listening_ms=8 ready_ms=9.5 first_poll_ms=9"),
+        &line("app is ready spawned_ms=2 listening_ms=8 ready_ms=9.5 first_poll_ms=9"),
     );
     assert_eq!(
         marked[0].data["marks"],
-        json!([{ "name": "app listens", "at": 8.0 }, { "name": "app ready", "at": 9.5 }])
+        json!([
+            { "name": "app spawned", "at": 2.0 },
+            { "name": "app listens", "at": 8.0 },
+            { "name": "app ready", "at": 9.5 },
+        ])
     );
     book.take(1, 2.0, &init_done());
     book.take(1, 3.0, &called("a", 1));

@@ -176,7 +176,7 @@ function article(one, detail, whole, all) {
       ...fact('First byte', against(firstByte(one), other && firstByte(other))),
       ...fact('Total', against(total(one), other && total(other))),
       ...fact('Behind the response', millis(detail.after)),
-      ...fact('Bytes', `${bytes(one.bytes)} in ${one.chunks.length} chunks`),
+      ...fact('Bytes', `${bytes(one.bytes)} in ${one.chunks.length} ${one.chunks.length === 1 ? 'chunk' : 'chunks'}`),
     ),
     make('h3', {}, 'Chunks, on one scale'),
     ticks(one, whole, true),
